@@ -1,0 +1,114 @@
+// Header fields as a flat list [name, value, name, value, ...], and the one table of what is known about names.
+
+/** Fields as they came: names in the case they were sent, order and duplicates kept, values as latin1 strings. */
+export type Headers = string[];
+
+/** Meaningful on one connection only (RFC 9110 §7.6.1), so never passed on. */
+export const HOP_BY_HOP = 1;
+/** May not be removed by being named in Connection (PEERS: a client deletes its own Authorization by that). */
+export const PROTECTED = 2;
+/** Says who the client is; believed from trusted hops only. */
+export const IDENTITY = 4;
+/** A name that WSGI and CGI would read the same (`_` or `.` for `-`) is dropped: the alias of a field that decides something. */
+export const GUARDED = 8;
+/** Frames the message; written by the side that sends it, never copied. */
+export const FRAMING = 16;
+/** Its value never reaches a log. */
+export const SECRET = 32;
+/** Forbidden in a trailer section: framing, routing, authentication, and what must be known before the body (RFC 9110 §6.5.1). */
+export const NO_TRAILER = 64;
+
+const FIELDS: ReadonlyMap<string, number> = new Map([
+  ['connection', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  ['keep-alive', HOP_BY_HOP | NO_TRAILER],
+  ['proxy-connection', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  ['proxy-authorization', HOP_BY_HOP | GUARDED | SECRET | NO_TRAILER],
+  ['proxy-authenticate', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  ['proxy-authentication-info', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  // httpoxy (CVE-2016-5385): CGI turns it into HTTP_PROXY.
+  ['proxy', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  ['te', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  ['transfer-encoding', HOP_BY_HOP | GUARDED | FRAMING | NO_TRAILER],
+  ['upgrade', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  ['http2-settings', HOP_BY_HOP | GUARDED | NO_TRAILER],
+  ['content-length', PROTECTED | GUARDED | FRAMING | NO_TRAILER],
+  ['trailer', PROTECTED | GUARDED | NO_TRAILER],
+  ['expect', PROTECTED | GUARDED | NO_TRAILER],
+  ['host', PROTECTED | GUARDED | NO_TRAILER],
+  ['authorization', PROTECTED | GUARDED | SECRET | NO_TRAILER],
+  ['cookie', PROTECTED | GUARDED | SECRET | NO_TRAILER],
+  ['set-cookie', PROTECTED | SECRET | NO_TRAILER],
+  ['www-authenticate', PROTECTED | NO_TRAILER],
+  ['content-type', PROTECTED | NO_TRAILER],
+  ['content-encoding', PROTECTED | NO_TRAILER],
+  ['content-range', PROTECTED | NO_TRAILER],
+  ['content-disposition', PROTECTED | NO_TRAILER],
+  ['range', PROTECTED | NO_TRAILER],
+  ['cache-control', PROTECTED | NO_TRAILER],
+  ['location', PROTECTED | NO_TRAILER],
+  ['origin', PROTECTED | NO_TRAILER],
+  ['forwarded', PROTECTED | IDENTITY | GUARDED | NO_TRAILER],
+  ['x-real-ip', PROTECTED | IDENTITY | GUARDED | NO_TRAILER],
+  ['x-request-id', PROTECTED | IDENTITY | GUARDED | NO_TRAILER],
+  ['client-cert', PROTECTED | IDENTITY | GUARDED | SECRET | NO_TRAILER],
+  ['client-cert-chain', PROTECTED | IDENTITY | GUARDED | SECRET | NO_TRAILER],
+  ['sec-websocket-protocol', PROTECTED | SECRET | NO_TRAILER],
+]);
+
+/** What is known about a name (any case), as a sum of the flags above; 0 for a field that is only passed on. */
+export function fieldFlags(name: string): number {
+  const lower = name.toLowerCase();
+  const flags = FIELDS.get(lower);
+  if (flags !== undefined) return flags;
+  if (lower.startsWith('x-forwarded-')) return PROTECTED | IDENTITY | GUARDED | NO_TRAILER;
+  if (lower.startsWith('access-control-')) return PROTECTED | NO_TRAILER;
+  return 0;
+}
+
+/** True when `name` is a spelling with `_` or `.` that WSGI, CGI and PHP fold into a guarded field (`X_Forwarded_For`). */
+export function isGuardedAlias(name: string): boolean {
+  if (!name.includes('_') && !name.includes('.')) return false;
+  const folded = name.toLowerCase().replace(/[_.]/g, '-');
+  return (fieldFlags(folded) & GUARDED) !== 0 || folded.startsWith('proxy-');
+}
+
+/** The first value of a field, `name` in lower case; undefined when it is absent. */
+export function firstValue(headers: Headers, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    const field = headers[i]!;
+    if (field.length === name.length && field.toLowerCase() === name) return headers[i + 1];
+  }
+  return undefined;
+}
+
+/** All values of a field in order, `name` in lower case. */
+export function allValues(headers: Headers, name: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    const field = headers[i]!;
+    if (field.length === name.length && field.toLowerCase() === name) values.push(headers[i + 1]!);
+  }
+  return values;
+}
+
+/** How many fields have this name, `name` in lower case. */
+export function countOf(headers: Headers, name: string): number {
+  let count = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    const field = headers[i]!;
+    if (field.length === name.length && field.toLowerCase() === name) count++;
+  }
+  return count;
+}
+
+/** The members of a comma-separated list field over all its lines, in lower case, empty ones left out (RFC 9110 §5.6.1). */
+export function listMembers(headers: Headers, name: string): string[] {
+  const members: string[] = [];
+  for (const value of allValues(headers, name)) {
+    for (const part of value.split(',')) {
+      const member = part.trim().toLowerCase();
+      if (member !== '') members.push(member);
+    }
+  }
+  return members;
+}

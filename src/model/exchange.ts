@@ -1,0 +1,116 @@
+// The nouns of one exchange: its head, its two sides, and the interfaces over flat headers and byte chunks that join them.
+
+import type { Headers } from '../http/headers.ts';
+import type { Failure } from './failure.ts';
+import type { Endpoint } from './snapshot.ts';
+
+/** `bodyLength` of a message that has no body at all (no Content-Length, no Transfer-Encoding). */
+export const NO_BODY = -1;
+/** `bodyLength` of a body whose length is told by its end only: chunked, an open HTTP/2 stream, or until close. */
+export const UNTIL_END = -2;
+
+export interface RequestHead {
+  readonly method: string;
+  /** The request target as sent, byte for byte (latin1): origin-form, absolute-form, or `*`. */
+  readonly target: string;
+  /** Host or :authority as sent; undefined when there was none. */
+  readonly authority: string | undefined;
+  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2.0';
+  readonly headers: Headers;
+  /** NO_BODY, UNTIL_END, or the number of bytes announced. */
+  readonly bodyLength: number;
+  /** Asks to become a websocket (RFC 6455 §4.1). */
+  readonly upgrade: boolean;
+}
+
+/** The connection that an exchange came on. */
+export interface Origin {
+  /** The listener's name. */
+  readonly listener: string;
+  readonly scheme: 'http' | 'https';
+  readonly peerAddress: string;
+  readonly peerPort: number;
+  /** `TLSv1.3`; undefined on a plain connection. */
+  readonly tlsVersion: string | undefined;
+  /** The name asked for in the TLS handshake, in lower case. */
+  readonly serverName: string | undefined;
+}
+
+/** The side that called us. All calls are safe after the client has gone: they do nothing. */
+export interface Downstream {
+  /** An interim answer, 1xx but 101. */
+  inform(status: number, headers: Headers): void;
+  /** The final head. `headers` holds a Content-Length when the length is known; other framing is this side's business. */
+  respond(status: number, headers: Headers): void;
+  /** Takes a chunk. False: stop until onDownstreamDrain. */
+  write(chunk: Uint8Array): boolean;
+  end(trailers: Headers): void;
+  /** The answer will not be completed: said in the protocol's own way, so that it cannot be taken for whole. */
+  abort(): void;
+  /** Stops and resumes the reading of the request's body. */
+  pause(): void;
+  resume(): void;
+  /** Sends the 101 with these fields and hands over the connection; undefined when the client has gone. */
+  tunnel(headers: Headers): ByteStream | undefined;
+}
+
+/** What node:net and node:tls sockets have in common, as far as a tunnel needs it. */
+export interface ByteStream {
+  write(chunk: Uint8Array): boolean;
+  end(): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
+  on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
+  on(event: 'close', listener: (hadError: boolean) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'drain' | 'end' | 'timeout', listener: () => void): unknown;
+  setTimeout(ms: number): unknown;
+  setKeepAlive(on: boolean, ms: number): unknown;
+}
+
+/** What is sent to an endpoint. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly target: string;
+  /** End-to-end fields; framing and connection fields are the transport's business. */
+  readonly headers: Headers;
+  readonly bodyLength: number;
+  readonly upgrade: boolean;
+}
+
+/** Carries an exchange to an endpoint. */
+export interface Transport {
+  /** Starts an attempt; everything that comes of it is told to `receiver`, never before this call returns. */
+  open(request: UpstreamRequest, endpoint: Endpoint, receiver: Receiver): Attempt;
+}
+
+/** One try of a request at one endpoint. All calls are safe after its end: they do nothing. */
+export interface Attempt {
+  /** True when it runs on a connection that carried requests before. */
+  readonly reused: boolean;
+  /** The address that was reached, once it is known. */
+  readonly address: string;
+  /** Milliseconds from the start of the attempt to a usable connection. */
+  readonly connectTime: number;
+  write(chunk: Uint8Array): boolean;
+  end(trailers: Headers): void;
+  pause(): void;
+  resume(): void;
+  abort(): void;
+}
+
+/** What an attempt tells. After onEnd, onTunnel or onFailure nothing more comes. */
+export interface Receiver {
+  /** A connection is there: the body may flow. */
+  onConnected(): void;
+  onInform(status: number, headers: Headers): void;
+  onHead(status: number, headers: Headers): void;
+  onChunk(chunk: Uint8Array): void;
+  onEnd(trailers: Headers): void;
+  onDrain(): void;
+  /** 101: `first` holds what came in the same packet as the head. */
+  onTunnel(headers: Headers, stream: ByteStream, first: Uint8Array): void;
+  /** `detail` is for people: the system's own words. */
+  onFailure(failure: Failure, detail: string): void;
+}

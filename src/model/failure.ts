@@ -1,0 +1,48 @@
+// Why an exchange did not complete, as data: one table from code to status, log word, side and the sentence that people read.
+
+export type Side = 'downstream' | 'upstream' | 'internal';
+
+/** One row of the table. */
+export interface Failure {
+  /** The word in the access log and in `Proxy-Status: portico; details=`. */
+  readonly code: string;
+  readonly side: Side;
+  /** The status of our own answer, while no head has been sent. */
+  readonly status: number;
+  /** The `error` of Proxy-Status (RFC 9209 §2.3). */
+  readonly proxyStatus: string;
+  /** True when the upstream cannot have seen the request: it may go to another endpoint, whatever its method. */
+  readonly unsent: boolean;
+}
+
+function failure(code: string, side: Side, status: number, proxyStatus: string, unsent = false): Failure {
+  return Object.freeze({ code, side, status, proxyStatus, unsent });
+}
+
+export const FAILURES = Object.freeze({
+  malformed: failure('malformed_request', 'downstream', 400, 'http_request_error'),
+  plainHttp: failure('plain_http_on_tls_port', 'downstream', 400, 'http_request_error'),
+  noRoute: failure('no_route', 'downstream', 404, 'http_request_denied'),
+  methodRefused: failure('method_refused', 'downstream', 405, 'http_request_denied'),
+  headTimeout: failure('head_timeout', 'downstream', 408, 'http_request_error'),
+  bodyTimeout: failure('body_timeout', 'downstream', 408, 'http_request_error'),
+  expectationRefused: failure('expectation_refused', 'downstream', 417, 'http_request_denied'),
+  misdirected: failure('misdirected', 'downstream', 421, 'http_request_denied'),
+  headTooLarge: failure('head_too_large', 'downstream', 431, 'http_request_error'),
+  /** The client left; 499 is only ever seen in logs. */
+  clientGone: failure('client_gone', 'downstream', 499, 'connection_terminated'),
+  dns: failure('dns_error', 'upstream', 502, 'dns_error', true),
+  refused: failure('connection_refused', 'upstream', 502, 'connection_refused', true),
+  unreachable: failure('unreachable', 'upstream', 502, 'destination_ip_unroutable', true),
+  tls: failure('upstream_tls', 'upstream', 502, 'tls_protocol_error', true),
+  connectTimeout: failure('connect_timeout', 'upstream', 504, 'connection_timeout', true),
+  /** The connection ended before any byte of the answer. */
+  lost: failure('connection_lost', 'upstream', 502, 'connection_terminated'),
+  malformedResponse: failure('malformed_response', 'upstream', 502, 'http_protocol_error'),
+  truncated: failure('response_truncated', 'upstream', 502, 'http_response_incomplete'),
+  responseTimeout: failure('response_timeout', 'upstream', 504, 'http_response_timeout'),
+  upstreamIdle: failure('upstream_idle', 'upstream', 504, 'connection_read_timeout'),
+  busy: failure('too_many_waiting', 'upstream', 503, 'connection_limit_reached', true),
+  draining: failure('drain_deadline', 'internal', 503, 'proxy_internal_error'),
+  internal: failure('internal', 'internal', 500, 'proxy_internal_error'),
+});

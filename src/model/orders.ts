@@ -1,0 +1,19 @@
+// What supervisor and worker say to each other. A new snapshot goes in two phases: all accept it, then all commit; or none does.
+
+import type { Snapshot } from './snapshot.ts';
+
+/** From the supervisor to a worker. */
+export type Order =
+  /** Build everything that this snapshot needs, change nothing, and answer `accepted` or `refused`. */
+  | { readonly kind: 'prepare'; readonly snapshot: Snapshot }
+  /** Serve by the prepared snapshot from now on; answer `serving` once its listeners are bound. */
+  | { readonly kind: 'commit'; readonly generation: number }
+  | { readonly kind: 'drain'; readonly deadline: number };
+
+/** From a worker to the supervisor. */
+export type Report =
+  | { readonly kind: 'accepted'; readonly generation: number }
+  | { readonly kind: 'refused'; readonly generation: number; readonly reason: string }
+  | { readonly kind: 'serving'; readonly generation: number }
+  /** `forced` counts exchanges and tunnels that the deadline cut. */
+  | { readonly kind: 'drained'; readonly forced: number };

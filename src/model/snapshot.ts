@@ -1,0 +1,120 @@
+// The snapshot: what the configuration became. Plain, frozen, structured-cloneable; the one value that crosses from supervisor to worker.
+
+/** Everything that a worker needs to serve. It holds keys: nothing prints it but through the log's redaction. */
+export interface Snapshot {
+  /** Grows by one with each reload; names the snapshot in messages and logs. */
+  readonly generation: number;
+  readonly listeners: readonly Listener[];
+  readonly hosts: readonly Host[];
+  readonly pools: readonly Pool[];
+  /** The first is served when no name fits or none was asked for. Empty without a TLS listener. */
+  readonly certificates: readonly Certificate[];
+  /** 48 random bytes that all workers share, so that a session is resumed whichever worker answers. */
+  readonly ticketKeys: Uint8Array;
+  /** Peers whose X-Forwarded-* are believed: addresses and CIDRs. */
+  readonly trustedProxies: readonly string[];
+  /** The port that redirects and X-Forwarded-Port name: where the public reaches the TLS listener. */
+  readonly publicPort: number;
+  readonly limits: Limits;
+  readonly logLevel: LogLevel;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/** A bound address. `tls` serves the routes over HTTP/1.1 and HTTP/2, `redirect` sends known hosts to HTTPS. */
+export interface Listener {
+  readonly name: string;
+  readonly kind: 'tls' | 'redirect';
+  /** undefined: all addresses, IPv6 and IPv4. */
+  readonly address: string | undefined;
+  readonly port: number;
+}
+
+export interface Host {
+  /** In lower case, without port. */
+  readonly name: string;
+  /** Longest prefix first; the last one has the empty prefix. */
+  readonly routes: readonly Route[];
+}
+
+export interface Route {
+  /** What logs and metrics call it. */
+  readonly name: string;
+  /** '' for all paths, else like `/_api`: fits on segment boundaries only, and is stripped before the upstream sees the path. */
+  readonly prefix: string;
+  readonly pool: string;
+  /** Whom our own answers are for: a program (`json`), or a person (`page`). */
+  readonly answers: 'json' | 'page';
+}
+
+/** Endpoints that serve the same thing. */
+export interface Pool {
+  readonly name: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface Endpoint {
+  /** A host name or address, without brackets. */
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+export interface Certificate {
+  /** DNS names of the leaf, in lower case; wildcards as `*.example.com`. */
+  readonly names: readonly string[];
+  /** PEM, leaf first, each followed by its issuer. */
+  readonly chain: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+/** Sizes in bytes, times in milliseconds. */
+export interface Limits {
+  readonly headBytes: number;
+  readonly headFields: number;
+  /** From the connection's first byte (or its TLS handshake) to the end of the request head. */
+  readonly headTimeout: number;
+  /** How long a connection may stay open between requests. */
+  readonly keepAliveTimeout: number;
+  /** How long a request body may stand still while we are ready to read it. */
+  readonly bodyTimeout: number;
+  readonly connectTimeout: number;
+  /** From the end of the request to the first byte of the answer; also while an upload stands still. */
+  readonly responseTimeout: number;
+  /** How long an answer may stand still while we are ready to read it. */
+  readonly upstreamIdleTimeout: number;
+  readonly tunnelIdleTimeout: number;
+  readonly streamsPerConnection: number;
+  /** Connections in total, for each worker; more wait in the kernel's queue or are closed. */
+  readonly connections: number;
+  /** Connections to one endpoint, for each worker; more requests wait, up to `waiting` of them. */
+  readonly upstreamConnections: number;
+  readonly waiting: number;
+  readonly drainTimeout: number;
+}
+
+/** The defaults, measured in ms and bytes. */
+export const LIMITS: Limits = Object.freeze({
+  headBytes: 64 * 1024,
+  headFields: 200,
+  headTimeout: 10_000,
+  keepAliveTimeout: 75_000,
+  bodyTimeout: 60_000,
+  connectTimeout: 5_000,
+  responseTimeout: 600_000,
+  upstreamIdleTimeout: 600_000,
+  tunnelIdleTimeout: 24 * 3_600_000,
+  streamsPerConnection: 128,
+  connections: 20_000,
+  upstreamConnections: 1_024,
+  waiting: 4_096,
+  drainTimeout: 30_000,
+});
+
+/** Makes a snapshot unchangeable, all the way down (typed arrays cannot be frozen and are left). */
+export function freeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value;
+  for (const inner of Object.values(value)) freeze(inner);
+  return Object.freeze(value);
+}
