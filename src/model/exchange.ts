@@ -2,7 +2,7 @@
 
 import type { Headers } from '../http/headers.ts';
 import type { Failure } from './failure.ts';
-import type { Endpoint } from './snapshot.ts';
+import type { Endpoint, Route } from './snapshot.ts';
 
 /** `bodyLength` of a message that has no body at all (no Content-Length, no Transfer-Encoding). */
 export const NO_BODY = -1;
@@ -21,12 +21,16 @@ export interface RequestHead {
   readonly bodyLength: number;
   /** Asks to become a websocket (RFC 6455 §4.1). */
   readonly upgrade: boolean;
+  /** What the downstream side found wrong with the framing or the authority: answered by a 400. */
+  readonly problem: string | undefined;
 }
 
 /** The connection that an exchange came on. */
 export interface Origin {
   /** The listener's name. */
   readonly listener: string;
+  /** Requests are not served but sent to HTTPS. */
+  readonly redirects: boolean;
   readonly scheme: 'http' | 'https';
   readonly peerAddress: string;
   readonly peerPort: number;
@@ -81,12 +85,17 @@ export interface UpstreamRequest {
 
 /** Carries an exchange to an endpoint. */
 export interface Transport {
-  /** Starts an attempt; everything that comes of it is told to `receiver`, never before this call returns. */
-  open(request: UpstreamRequest, endpoint: Endpoint, receiver: Receiver): Attempt;
+  /**
+   * Starts an attempt; everything that comes of it is told to `receiver`, never before this call returns.
+   * `fresh`: on a new connection, because a kept one was just found dead.
+   */
+  open(request: UpstreamRequest, endpoint: Endpoint, receiver: Receiver, fresh: boolean): Attempt;
 }
 
 /** One try of a request at one endpoint. All calls are safe after its end: they do nothing. */
 export interface Attempt {
+  /** A connection is there: the body may flow. Otherwise onConnected tells. */
+  readonly connected: boolean;
   /** True when it runs on a connection that carried requests before. */
   readonly reused: boolean;
   /** The address that was reached, once it is known. */
@@ -113,4 +122,61 @@ export interface Receiver {
   onTunnel(headers: Headers, stream: ByteStream, first: Uint8Array): void;
   /** `detail` is for people: the system's own words. */
   onFailure(failure: Failure, detail: string): void;
+}
+
+/** The part of the spine that acts on an exchange: told what comes from the client after the head. */
+export interface Acting {
+  onRequestChunk(chunk: Uint8Array): void;
+  onRequestEnd(trailers: Headers): void;
+  onDownstreamDrain(): void;
+  /** The exchange was settled by the other side of the spine; let go of everything. */
+  release(): void;
+}
+
+/** One request and its response: what is known of it, for the spine and for the line in the access log. Times in ms. */
+export class Exchange {
+  readonly origin: Origin;
+  readonly downstream: Downstream;
+  readonly head: RequestHead;
+  /** Of the wall clock. */
+  readonly startedAt: number;
+  /** Of the steady clock. */
+  readonly startTime: number;
+  id = '';
+  clientAddress = '';
+  /** The X-Forwarded-For to send on. */
+  chain = '';
+  trusted = false;
+  route: Route | undefined;
+  acting: Acting | undefined;
+
+  requestEnded = false;
+  /** The final head was sent. */
+  responded = false;
+  /** All of the answer was handed to the downstream side. */
+  answered = false;
+  settled = false;
+  failure: Failure | undefined;
+  /** The failure in words, for people. */
+  detail = '';
+
+  status = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+  /** `host:port` of the endpoint that was asked last, and the address that was reached. */
+  upstream = '';
+  upstreamAddress = '';
+  upstreamStatus = 0;
+  connectTime = -1;
+  firstByteTime = -1;
+  retries = 0;
+
+  constructor(origin: Origin, downstream: Downstream, head: RequestHead, startedAt: number, startTime: number) {
+    this.origin = origin;
+    this.downstream = downstream;
+    this.head = head;
+    this.startedAt = startedAt;
+    this.startTime = startTime;
+    this.requestEnded = head.bodyLength === NO_BODY || head.bodyLength === 0;
+  }
 }

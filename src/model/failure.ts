@@ -31,6 +31,8 @@ export const FAILURES = Object.freeze({
   headTooLarge: failure('head_too_large', 'downstream', 431, 'http_request_error'),
   /** The client left; 499 is only ever seen in logs. */
   clientGone: failure('client_gone', 'downstream', 499, 'connection_terminated'),
+  /** The client is there, but has taken nothing for too long. */
+  clientStalled: failure('client_stalled', 'downstream', 499, 'connection_write_timeout'),
   dns: failure('dns_error', 'upstream', 502, 'dns_error', true),
   refused: failure('connection_refused', 'upstream', 502, 'connection_refused', true),
   unreachable: failure('unreachable', 'upstream', 502, 'destination_ip_unroutable', true),

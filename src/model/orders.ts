@@ -15,5 +15,5 @@ export type Report =
   | { readonly kind: 'accepted'; readonly generation: number }
   | { readonly kind: 'refused'; readonly generation: number; readonly reason: string }
   | { readonly kind: 'serving'; readonly generation: number }
-  /** `forced` counts exchanges and tunnels that the deadline cut. */
+  /** `forced` counts the exchanges that the deadline cut. */
   | { readonly kind: 'drained'; readonly forced: number };

@@ -21,10 +21,10 @@ export interface Snapshot {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** A bound address. `tls` serves the routes over HTTP/1.1 and HTTP/2, `redirect` sends known hosts to HTTPS. */
+/** A bound address. `tls` serves the routes over HTTP/1.1 and HTTP/2, `plain` without TLS, `redirect` sends to HTTPS. */
 export interface Listener {
   readonly name: string;
-  readonly kind: 'tls' | 'redirect';
+  readonly kind: 'tls' | 'plain' | 'redirect';
   /** undefined: all addresses, IPv6 and IPv4. */
   readonly address: string | undefined;
   readonly port: number;

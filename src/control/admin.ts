@@ -1,0 +1,67 @@
+// The admin listener: the health of this instance, for orchestrators and for people. On loopback unless told otherwise.
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+
+/** One line of a verbose answer. */
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  /** In words, when there is something to say. */
+  readonly detail?: string;
+}
+
+export interface Admin {
+  close(): void;
+}
+
+/** Serves `/livez`, `/readyz` and `/healthz`. Rejects with the system's error when the port cannot be bound. */
+export async function openAdmin(host: string, port: number, checks: () => readonly Check[]): Promise<Admin> {
+  const server = createServer({ headersTimeout: 5_000, requestTimeout: 5_000, maxHeaderSize: 16 * 1024 });
+  server.on('request', (request, response) => answer(request, response, checks));
+  server.maxConnections = 100;
+  await new Promise<void>((bound, failed) => {
+    server.once('error', failed);
+    server.listen({ host, port }, () => {
+      server.removeListener('error', failed);
+      bound();
+    });
+  });
+  return {
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, checks: () => readonly Check[]): void {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return send(response, 405, 'only GET and HEAD are answered here\n', { Allow: 'GET, HEAD' });
+  const [path, query = ''] = (request.url ?? '').split('?');
+  const verbose = query.split('&').some((parameter) => parameter === 'verbose' || parameter.startsWith('verbose='));
+  switch (path) {
+    case '/livez':
+      return report(response, [{ name: 'process', ok: true }], verbose, 'livez');
+    case '/readyz':
+    case '/healthz':
+      return report(response, checks(), verbose, path.slice(1));
+    default:
+      return send(response, 404, 'here are /livez, /readyz and /healthz (each with ?verbose)\n');
+  }
+}
+
+/** The form that Kubernetes made common: `ok`, or a line a check. */
+function report(response: ServerResponse, checks: readonly Check[], verbose: boolean, name: string): void {
+  const ok = checks.every((check) => check.ok);
+  if (ok && !verbose) return send(response, 200, 'ok\n');
+  const lines = checks.map((check) => {
+    const state = `[${check.ok ? '+' : '-'}]${check.name} ${check.ok ? 'ok' : 'failed'}`;
+    return check.detail === undefined ? state : `${state}: ${check.detail}`;
+  });
+  send(response, ok ? 200 : 503, `${lines.join('\n')}\n${name} check ${ok ? 'passed' : 'failed'}\n`);
+}
+
+function send(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store', ...headers });
+  response.end(text);
+}

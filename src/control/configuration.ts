@@ -1,0 +1,39 @@
+// The configuration: what the operator asked for, checked; the supervisor compiles it to a snapshot.
+
+import type { Endpoint, LogLevel } from '../model/snapshot.ts';
+
+export interface Configuration {
+  /** The embedded demo is served, with a certificate of our own making. */
+  readonly demo: boolean;
+  readonly listenHost: string | undefined;
+  readonly httpPort: number;
+  readonly httpsPort: number;
+  readonly publicHttpsPort: number;
+  readonly adminHost: string;
+  readonly adminPort: number;
+  readonly sites: Sites;
+  /** undefined in the demo until it has made its own. */
+  readonly certificate: CertificatePair | undefined;
+  readonly trustedProxies: readonly string[];
+  readonly workers: number;
+  readonly logLevel: LogLevel;
+  /** In ms. */
+  readonly drainTimeout: number;
+  /** What is allowed but worth a word, each a sentence. */
+  readonly warnings: readonly string[];
+}
+
+/** The frontend and its backend: on two names, or on one with the backend under a prefix. */
+export interface Sites {
+  readonly frontendName: string;
+  /** undefined: one domain. */
+  readonly backendName: string | undefined;
+  readonly apiPrefix: string;
+  readonly frontend: readonly Endpoint[];
+  readonly backend: readonly Endpoint[];
+}
+
+export interface CertificatePair {
+  readonly certFile: string;
+  readonly keyFile: string;
+}

@@ -1,0 +1,56 @@
+// Ports: found out before anything starts whether they can be bound, so that the error names the variable to change.
+
+import { createServer } from 'node:net';
+import { ConfigError, type Problem } from './problem.ts';
+
+export interface WantedPort {
+  readonly variable: string;
+  readonly address: string | undefined;
+  readonly port: number;
+}
+
+/** Binds each port for a moment, without sharing. Throws a ConfigError with all that cannot be bound. */
+export async function checkPorts(wanted: readonly WantedPort[]): Promise<void> {
+  const problems: Problem[] = [];
+  for (const each of wanted) {
+    try {
+      await bindOnce(each.address, each.port);
+    } catch (error) {
+      problems.push(portProblem(each, error as NodeJS.ErrnoException));
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** The system's error in words. */
+export function portProblem({ variable, address, port }: WantedPort, error: NodeJS.ErrnoException): Problem {
+  const where = `${address === undefined ? '' : `${address} `}port ${port}`;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return {
+        place: variable,
+        message: `${where} is taken by another process`,
+        hint: `stop that one, or set ${variable} to a free port`,
+      };
+    case 'EACCES':
+      return { place: variable, message: `${where} needs privileges`, hint: `set ${variable} to a port above 1023` };
+    case 'EADDRNOTAVAIL':
+      return {
+        place: variable,
+        message: `${where}: this machine has no such address`,
+        hint: 'give an address of this machine, or leave it out',
+      };
+    default:
+      return { place: variable, message: `${where} cannot be bound: ${error.message}` };
+  }
+}
+
+function bindOnce(address: string | undefined, port: number): Promise<void> {
+  return new Promise((done, failed) => {
+    const server = createServer();
+    server.once('error', failed);
+    server.listen({ ...(address === undefined ? {} : { host: address }), port, exclusive: true }, () =>
+      server.close(() => done()),
+    );
+  });
+}

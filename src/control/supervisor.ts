@@ -1,0 +1,186 @@
+// The supervisor: turns the configuration into a snapshot, keeps the workers, answers for their health, and stops in order.
+
+import { randomBytes } from 'node:crypto';
+import { type Demo, startDemo } from '../demo/demo.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
+import { type Admin, type Check, openAdmin } from './admin.ts';
+import { banner } from './banner.ts';
+import { type LoadedCertificate, loadCertificate } from './certificate-files.ts';
+import { apiBaseRoute, compile, namesOf } from './compile.ts';
+import type { CertificatePair, Configuration } from './configuration.ts';
+import { ensureLocalCertificate } from './local-authority.ts';
+import { checkPorts, portProblem } from './ports.ts';
+import { ConfigError } from './problem.ts';
+import { Workers } from './workers.ts';
+
+/** Exit codes of `portico run`. */
+export const EXIT = Object.freeze({ ok: 0, failed: 1, forced: 2, unclean: 3 });
+
+/** Where the demo keeps its certificate authority, relative to the working directory. */
+const CERTS_DIRECTORY = 'certs';
+/** Between "not ready" and the end of accepting: time for whoever balances over several of us to look. In ms. */
+const DRAIN_DELAY = 250;
+
+/** Serves until it is told to stop. Resolves to the exit code. Throws a ConfigError before anything has started. */
+export async function supervise(given: Configuration): Promise<number> {
+  const log = createLog(given.logLevel, descriptorSink(1));
+  for (const warning of given.warnings) log.warn(warning);
+  await checkPorts([
+    { variable: 'HTTPS_PORT', address: given.listenHost, port: given.httpsPort },
+    { variable: 'HTTP_PORT', address: given.listenHost, port: given.httpPort },
+    { variable: 'ADMIN_PORT', address: given.adminHost, port: given.adminPort },
+  ]);
+  const local = given.demo
+    ? await ensureLocalCertificate(CERTS_DIRECTORY, namesOf(given.sites), new Date())
+    : undefined;
+  const demo = given.demo ? await startDemo({ apiBaseRoute: apiBaseRoute(given) }) : undefined;
+  const configuration: Configuration = {
+    ...given,
+    ...(demo === undefined ? {} : demoUpstreams(given, demo)),
+    certificate: given.certificate ?? local,
+  };
+  const door = new Supervisor(configuration, log);
+  try {
+    await door.start();
+    if (local !== undefined) process.stdout.write(banner(configuration, local));
+    log.info('ready', {
+      https_port: given.httpsPort,
+      http_port: given.httpPort,
+      admin_port: given.adminPort,
+      workers: given.workers,
+    });
+    return await door.untilStopped();
+  } finally {
+    await demo?.close();
+    await log.flush();
+  }
+}
+
+function demoUpstreams(given: Configuration, demo: Demo): Pick<Configuration, 'sites'> {
+  const at = (port: number) => [{ host: '127.0.0.1', port, tls: false }];
+  return { sites: { ...given.sites, frontend: at(demo.frontendPort), backend: at(demo.backendPort) } };
+}
+
+class Supervisor {
+  readonly #configuration: Configuration;
+  readonly #log: Log;
+  readonly #workers: Workers;
+  readonly #ticketKeys = randomBytes(48);
+  #certificate: LoadedCertificate | undefined;
+  #generation = 0;
+  #admin: Admin | undefined;
+  #draining = false;
+  #reloading: Promise<void> = Promise.resolve();
+
+  constructor(configuration: Configuration, log: Log) {
+    this.#configuration = configuration;
+    this.#log = log;
+    this.#workers = new Workers(configuration.workers, log);
+  }
+
+  async start(): Promise<void> {
+    const { adminHost, adminPort } = this.#configuration;
+    const snapshot = this.#compile();
+    try {
+      this.#admin = await openAdmin(adminHost, adminPort, () => this.#checks());
+    } catch (error) {
+      throw new ConfigError([
+        portProblem({ variable: 'ADMIN_PORT', address: adminHost, port: adminPort }, error as NodeJS.ErrnoException),
+      ]);
+    }
+    try {
+      await this.#workers.start(snapshot);
+    } catch (error) {
+      this.#admin.close();
+      throw error;
+    }
+  }
+
+  /** SIGTERM and SIGINT drain, a second one forces; SIGHUP and SIGUSR1 reload. */
+  untilStopped(): Promise<number> {
+    return new Promise((stopped) => {
+      const onStop = (signal: string) => {
+        if (this.#draining) {
+          this.#log.warn('stopping at once, as asked twice', { signal });
+          this.#workers.kill();
+          stopped(EXIT.forced);
+          return;
+        }
+        this.#draining = true;
+        this.#drain(signal).then(stopped, (error: Error) => {
+          this.#log.error('could not stop in order', { error: error.message });
+          stopped(EXIT.unclean);
+        });
+      };
+      const onReload = () => {
+        this.#reloading = this.#reloading.then(() => this.#reload());
+      };
+      process.on('SIGTERM', onStop);
+      process.on('SIGINT', onStop);
+      process.on('SIGHUP', onReload);
+      process.on('SIGUSR1', onReload);
+    });
+  }
+
+  async #drain(signal: string): Promise<number> {
+    const deadline = this.#configuration.drainTimeout;
+    this.#log.info('stopping: nothing new is accepted, what is under way may end', { signal, deadline_ms: deadline });
+    await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
+    const forced = await this.#workers.drain(deadline);
+    this.#admin?.close();
+    if (forced === 0) this.#log.info('stopped');
+    else this.#log.warn('stopped, but the deadline cut what was under way', { cut: forced });
+    return forced === 0 ? EXIT.ok : EXIT.unclean;
+  }
+
+  /** Reads the certificate files again; a broken pair changes nothing. */
+  async #reload(): Promise<void> {
+    if (this.#draining) return;
+    const before = this.#certificate;
+    try {
+      await this.#workers.replace(this.#compile());
+      this.#log.info('reloaded', { generation: this.#generation });
+    } catch (error) {
+      this.#certificate = before;
+      this.#log.error('the reload failed, everything stays as it was', { error: (error as Error).message });
+    }
+  }
+
+  #compile(): Snapshot {
+    const { sites } = this.#configuration;
+    this.#certificate = loadPair(this.#configuration.certificate!, namesOf(sites));
+    for (const warning of this.#certificate.warnings) this.#log.warn(warning);
+    return compile(this.#configuration, {
+      generation: ++this.#generation,
+      certificates: [this.#certificate.certificate],
+      ticketKeys: this.#ticketKeys,
+    });
+  }
+
+  #checks(): Check[] {
+    const { serving, wanted } = this.#workers;
+    const notAfter = this.#certificate?.notAfter;
+    const valid = notAfter !== undefined && notAfter.getTime() > Date.now();
+    return [
+      { name: 'configuration', ok: this.#generation > 0 },
+      { name: 'listeners', ok: serving > 0, detail: `${serving} of ${wanted} workers serve` },
+      {
+        name: 'certificate',
+        ok: valid,
+        ...(notAfter === undefined ? {} : { detail: `valid until ${notAfter.toISOString()}` }),
+      },
+      { name: 'not-draining', ok: !this.#draining },
+    ];
+  }
+}
+
+/** Reads and checks a pair; its places are the variables that name the files. */
+export function loadPair(pair: CertificatePair, wantedNames: readonly string[]): LoadedCertificate {
+  return loadCertificate(pair.certFile, pair.keyFile, {
+    certPlace: 'SSL_CRT',
+    keyPlace: 'SSL_KEY',
+    now: new Date(),
+    wantedNames,
+  });
+}

@@ -1,0 +1,168 @@
+// The workers of a supervisor: forked, given snapshots in two phases, restarted with back-off, drained.
+
+import { type ChildProcess, fork } from 'node:child_process';
+import type { Order, Report } from '../model/orders.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { Log } from '../telemetry/log.ts';
+
+const PROGRAM = new URL('../worker.ts', import.meta.url);
+const MAX_BACKOFF = 30_000;
+/** A worker that served this long is healthy: its next crash starts the back-off anew. */
+const HEALTHY_AFTER = 60_000;
+/** How long a worker may take to accept a snapshot. */
+const ANSWER_TIMEOUT = 20_000;
+
+interface Worker {
+  readonly child: ChildProcess;
+  readonly startedAt: number;
+  serving: boolean;
+  forced: number;
+  /** Waits for the next report of some kind; rejected when the worker ends. */
+  waiting: { readonly kinds: readonly Report['kind'][]; settle(report: Report | Error): void } | undefined;
+}
+
+export class Workers {
+  readonly #count: number;
+  readonly #log: Log;
+  readonly #all = new Set<Worker>();
+  #snapshot: Snapshot | undefined;
+  #crashes = 0;
+  #stopping = false;
+
+  constructor(count: number, log: Log) {
+    this.#count = count;
+    this.#log = log;
+  }
+
+  /** How many serve now. */
+  get serving(): number {
+    let count = 0;
+    for (const worker of this.#all) if (worker.serving) count++;
+    return count;
+  }
+
+  get wanted(): number {
+    return this.#count;
+  }
+
+  /** Starts all workers. Rejects with a worker's reason when one cannot serve; then none is left. */
+  async start(snapshot: Snapshot): Promise<void> {
+    this.#snapshot = snapshot;
+    try {
+      await Promise.all(Array.from({ length: this.#count }, () => this.#startOne(snapshot)));
+    } catch (error) {
+      this.#stopping = true;
+      this.kill();
+      throw error;
+    }
+  }
+
+  /** Gives all workers a new snapshot, or none: the old one is kept when any refuses. Rejects with the reason. */
+  async replace(snapshot: Snapshot): Promise<void> {
+    const workers = [...this.#all].filter((worker) => worker.serving);
+    await Promise.all(workers.map((worker) => this.#prepare(worker, snapshot)));
+    this.#snapshot = snapshot;
+    await Promise.all(workers.map((worker) => this.#commit(worker, snapshot)));
+  }
+
+  /** Lets all finish what they hold. Resolves to the number of exchanges that the deadline (ms) cut. */
+  async drain(deadline: number): Promise<number> {
+    this.#stopping = true;
+    const ends = [...this.#all].map(
+      (worker) =>
+        new Promise<number>((ended) => {
+          worker.child.once('exit', (code) => ended(worker.forced + (code === 0 ? 0 : 1)));
+          tell(worker, { kind: 'drain', deadline });
+          // The worker keeps the deadline itself; this is for one that hangs.
+          setTimeout(() => worker.child.kill('SIGKILL'), deadline + 5_000).unref();
+        }),
+    );
+    const forced = await Promise.all(ends);
+    return forced.reduce((sum, each) => sum + each, 0);
+  }
+
+  kill(): void {
+    this.#stopping = true;
+    for (const worker of this.#all) worker.child.kill('SIGKILL');
+  }
+
+  async #startOne(snapshot: Snapshot): Promise<void> {
+    // Structured clone, so that bytes stay bytes; and none of our own flags, which may be those of a debugger.
+    const child = fork(PROGRAM, [], { serialization: 'advanced', execArgv: [] });
+    const worker: Worker = { child, startedAt: Date.now(), serving: false, forced: 0, waiting: undefined };
+    this.#all.add(worker);
+    child.on('message', (report: Report) => onReport(worker, report));
+    child.once('error', (error) => worker.waiting?.settle(error));
+    child.once('exit', (code, signal) => this.#onExit(worker, code, signal));
+    await this.#prepare(worker, snapshot);
+    await this.#commit(worker, snapshot);
+  }
+
+  async #prepare(worker: Worker, snapshot: Snapshot): Promise<void> {
+    const report = await ask(worker, { kind: 'prepare', snapshot }, ['accepted', 'refused']);
+    if (report.kind === 'refused') throw new Error(report.reason);
+  }
+
+  async #commit(worker: Worker, snapshot: Snapshot): Promise<void> {
+    const report = await ask(worker, { kind: 'commit', generation: snapshot.generation }, ['serving', 'refused']);
+    if (report.kind === 'refused') throw new Error(report.reason);
+    worker.serving = true;
+  }
+
+  #onExit(worker: Worker, code: number | null, signal: string | null): void {
+    const { serving } = worker;
+    const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+    worker.serving = false;
+    this.#all.delete(worker);
+    worker.waiting?.settle(new Error(`a worker ended while it was starting (${how})`));
+    if (this.#stopping) return;
+    // While the first ones start, start() fails; later ones are replaced.
+    if (!serving && this.#crashes === 0) return;
+    if (Date.now() - worker.startedAt > HEALTHY_AFTER) this.#crashes = 0;
+    this.#restart(how);
+  }
+
+  #restart(how: string): void {
+    const delay = Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(this.#crashes++, 10));
+    this.#log.error('a worker ended; the others serve on, and it is started again', {
+      how,
+      delay_ms: delay,
+      serving: this.serving,
+    });
+    setTimeout(() => {
+      if (this.#stopping) return;
+      this.#startOne(this.#snapshot!).catch((error: Error) => {
+        this.#log.error('a worker could not be started again', { error: error.message });
+      });
+    }, delay);
+  }
+}
+
+function onReport(worker: Worker, report: Report): void {
+  if (report.kind === 'drained') worker.forced = report.forced;
+  else if (worker.waiting?.kinds.includes(report.kind)) worker.waiting.settle(report);
+}
+
+function ask(worker: Worker, order: Order, kinds: readonly Report['kind'][]): Promise<Report> {
+  return new Promise((answered, failed) => {
+    const timer = setTimeout(
+      () => worker.waiting?.settle(new Error('a worker did not answer in time')),
+      ANSWER_TIMEOUT,
+    );
+    worker.waiting = {
+      kinds,
+      settle: (report) => {
+        clearTimeout(timer);
+        worker.waiting = undefined;
+        if (report instanceof Error) failed(report);
+        else answered(report);
+      },
+    };
+    tell(worker, order);
+  });
+}
+
+function tell(worker: Worker, order: Order): void {
+  // A worker that just ended is reported by its 'exit'.
+  if (worker.child.connected) worker.child.send(order, () => {});
+}

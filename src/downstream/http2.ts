@@ -1,0 +1,244 @@
+// HTTP/2 from clients, on node:http2's core streams: each stream becomes an exchange.
+
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import type { Headers } from '../http/headers.ts';
+import {
+  type ByteStream,
+  type Downstream,
+  Exchange,
+  NO_BODY,
+  type Origin,
+  type RequestHead,
+  UNTIL_END,
+} from '../model/exchange.ts';
+import type { Listener } from '../model/snapshot.ts';
+import type { Door } from '../proxy/door.ts';
+import {
+  handle,
+  onDownstreamDrain,
+  onDownstreamFinished,
+  onDownstreamGone,
+  onRequestChunk,
+  onRequestEnd,
+} from '../proxy/handle.ts';
+import { originOf } from './http1.ts';
+
+/** What a client may send ahead on one stream, and on all streams of a connection, in bytes. */
+const STREAM_WINDOW = 256 * 1024;
+const CONNECTION_WINDOW = 1024 * 1024;
+/** Larger heads of answers break the stream; SSO answers come near to 64 KiB. */
+const MAX_SENT_HEAD = 256 * 1024;
+
+/** Serves a connection on which HTTP/2 was agreed. */
+export function serveHttp2(socket: TLSSocket, listener: Listener, door: Door, sessions: Set<ServerHttp2Session>): void {
+  const { limits } = door.active;
+  const origin = originOf(socket, listener);
+  const session = performServerHandshake(socket, {
+    maxSendHeaderBlockLength: MAX_SENT_HEAD,
+    // Above the limit of fields, so that those few too many get a 431 and only a flood is cut.
+    maxHeaderListPairs: limits.headFields * 2,
+    settings: {
+      maxConcurrentStreams: limits.streamsPerConnection,
+      maxHeaderListSize: limits.headBytes,
+      initialWindowSize: STREAM_WINDOW,
+      enablePush: false,
+    },
+  }) as ServerHttp2Session;
+  sessions.add(session);
+  session.setLocalWindowSize(CONNECTION_WINDOW);
+  session.on('close', () => sessions.delete(session));
+  // Broken sessions end their streams, each of which is told by its own 'close'.
+  session.on('error', () => {});
+  // A session without streams ends after the keep-alive time; one with a slow answer lives on.
+  let streams = 0;
+  session.on('stream', (stream, _headers, flags, rawHeaders) => {
+    streams++;
+    stream.once('close', () => {
+      streams--;
+    });
+    begin(door, origin, stream, flags, rawHeaders);
+  });
+  session.on('timeout', () => {
+    if (streams === 0) session.close();
+    else session.setTimeout(limits.keepAliveTimeout);
+  });
+  session.setTimeout(limits.keepAliveTimeout);
+  if (door.draining) session.close();
+}
+
+function begin(
+  door: Door,
+  origin: Origin,
+  stream: ServerHttp2Stream,
+  flags: number,
+  rawHeaders: readonly string[],
+): void {
+  const downstream = new Http2Downstream(stream);
+  const head = readHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
+  const exchange = new Exchange(origin, downstream, head, Date.now(), door.now());
+  downstream.exchange = exchange;
+  stream.on('error', () => {});
+  stream.on('drain', () => onDownstreamDrain(exchange));
+  stream.on('wantTrailers', () => downstream.sendTrailers());
+  stream.on('finish', () => {
+    // RFC 9113 §8.1: the answer is complete, the client may stop sending.
+    if (!exchange.requestEnded) stream.close(constants.NGHTTP2_NO_ERROR);
+  });
+  stream.on('close', () => {
+    if (exchange.answered && !downstream.aborted && stream.writableFinished) onDownstreamFinished(door, exchange);
+    else onDownstreamGone(door, exchange);
+  });
+  if (!exchange.requestEnded) {
+    let trailers: Headers = [];
+    stream.on('trailers', (_fields: unknown, _flags: number, raw: Headers) => {
+      trailers = raw;
+    });
+    stream.on('data', (chunk: Uint8Array) => onRequestChunk(exchange, chunk));
+    stream.on('end', () => {
+      // A reset stream "ends" as well; only a whole request may end upstream.
+      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) onRequestEnd(exchange, trailers);
+    });
+  } else stream.resume();
+  handle(door, exchange);
+}
+
+class Http2Downstream implements Downstream {
+  exchange!: Exchange;
+  aborted = false;
+  readonly #stream: ServerHttp2Stream;
+  #trailers: Headers = [];
+  #ended = false;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+  }
+
+  inform(status: number, headers: Headers): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed || stream.headersSent) return;
+    stream.additionalHeaders({ ':status': status, ...grouped(headers) });
+  }
+
+  respond(status: number, headers: Headers): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    const fields: string[] = [':status', String(status)];
+    for (let i = 0; i < headers.length; i += 2) fields.push(headers[i]!.toLowerCase(), headers[i + 1]!);
+    if (this.exchange.head.method === 'HEAD' || status === 204 || status === 304) {
+      this.#ended = true;
+      stream.respond(fields as never, { endStream: true });
+      return;
+    }
+    // With trailers awaited node:http2 ends nothing by itself. Without, close(code) sends END_STREAM ahead of the reset,
+    // and a truncated answer looks whole.
+    stream.respond(fields as never, { waitForTrailers: true });
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#stream.destroyed || this.#stream.closed || this.#ended) return true;
+    return this.#stream.write(chunk);
+  }
+
+  end(trailers: Headers): void {
+    if (this.#stream.destroyed || this.#stream.closed || this.#ended) return;
+    this.#ended = true;
+    this.#trailers = trailers;
+    this.#stream.end();
+  }
+
+  abort(): void {
+    this.aborted = true;
+    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  tunnel(): ByteStream | undefined {
+    return undefined;
+  }
+
+  sendTrailers(): void {
+    const stream = this.#stream;
+    if (this.aborted || stream.destroyed || stream.closed) return;
+    stream.sendTrailers(grouped(this.#trailers));
+  }
+}
+
+/** Fields as node:http2 takes them where it takes no flat list: lines of one name in an array. */
+function grouped(headers: Headers): Record<string, string | string[]> {
+  const out: Record<string, string | string[]> = Object.create(null);
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!.toLowerCase();
+    const value = headers[i + 1]!;
+    const before = out[name];
+    if (before === undefined) out[name] = value;
+    else if (typeof before === 'string') out[name] = [before, value];
+    else before.push(value);
+  }
+  return out;
+}
+
+function readHead(raw: readonly string[], ended: boolean): RequestHead {
+  let method = '';
+  let target = '';
+  let authority: string | undefined;
+  let host: string | undefined;
+  let cookie = -1;
+  let length: string | undefined;
+  let problem: string | undefined;
+  const headers: Headers = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!;
+    const value = raw[i + 1]!;
+    switch (name) {
+      case ':method':
+        method = value;
+        break;
+      case ':path':
+        target = value;
+        break;
+      case ':authority':
+        authority = value;
+        break;
+      case ':scheme':
+        break;
+      case ':protocol':
+        problem = 'extended CONNECT is not served here';
+        break;
+      case 'host':
+        if (host !== undefined) problem = 'the request has more than one Host field';
+        host = value;
+        break;
+      case 'cookie':
+        // RFC 9113 §8.2.3: its pieces are one field for whoever speaks HTTP/1.1.
+        if (cookie === -1) cookie = headers.push(name, value) - 1;
+        else headers[cookie] += `; ${value}`;
+        break;
+      case 'content-length':
+        length = value;
+        headers.push(name, value);
+        break;
+      default:
+        headers.push(name, value);
+    }
+  }
+  if (authority !== undefined && host !== undefined && host.toLowerCase() !== authority.toLowerCase()) {
+    problem = ':authority and the Host field differ';
+  }
+  authority ??= host;
+  if (authority !== undefined) headers.unshift('Host', authority);
+  let bodyLength = ended ? NO_BODY : UNTIL_END;
+  if (length !== undefined) {
+    if (!/^\d{1,16}$/.test(length) || !Number.isSafeInteger(Number(length)))
+      problem = 'Content-Length is no valid number';
+    else bodyLength = Number(length);
+  }
+  return { method, target, authority, protocol: 'HTTP/2.0', headers, bodyLength, upgrade: false, problem };
+}

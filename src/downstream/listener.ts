@@ -1,0 +1,136 @@
+// Listeners: an address bound, its connections told apart (TLS or not, HTTP/1.1 or HTTP/2), and its orderly end.
+
+import { createServer as createHttpServer, type Server } from 'node:http';
+import type { ServerHttp2Session } from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { FAILURES } from '../model/failure.ts';
+import type { Listener, Snapshot } from '../model/snapshot.ts';
+import type { Door } from '../proxy/door.ts';
+import { rejectConnection } from '../proxy/reject.ts';
+import { http1Options, linger, originOf, serveHttp1 } from './http1.ts';
+import { serveHttp2 } from './http2.ts';
+import { type CertificateTable, TLS_POLICY } from './tls.ts';
+
+/** The certificates in force; replaced as a whole by a reload. */
+export interface Certificates {
+  table: CertificateTable;
+}
+
+export interface OpenListener {
+  readonly listener: Listener;
+  readonly port: number;
+  /** Accepts nothing more; idle connections end, HTTP/2 clients are told by GOAWAY. */
+  drain(): void;
+  /** Ends every connection at once. */
+  close(): void;
+}
+
+/** Binds a listener. Rejects with the system's error when that fails. `share`: several workers bind the same port. */
+export async function openListener(
+  door: Door,
+  listener: Listener,
+  snapshot: Snapshot,
+  certificates: Certificates | undefined,
+  share: boolean,
+): Promise<OpenListener> {
+  const sessions = new Set<ServerHttp2Session>();
+  const server =
+    listener.kind === 'tls'
+      ? tlsServer(door, listener, snapshot, certificates!, sessions)
+      : createHttpServer(http1Options(snapshot.limits));
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.maxConnections = snapshot.limits.connections;
+  serveHttp1(server, listener, door);
+  await new Promise<void>((bound, failed) => {
+    server.once('error', failed);
+    const address = listener.address === undefined ? {} : { host: listener.address };
+    server.listen({ ...address, port: listener.port, reusePort: share, backlog: 4_096 }, () => {
+      server.removeListener('error', failed);
+      bound();
+    });
+  });
+  server.on('error', (error) => door.log.error('a listener failed', { listener: listener.name, error: error.message }));
+  const bound = server.address();
+  return {
+    listener,
+    port: typeof bound === 'object' && bound !== null ? bound.port : listener.port,
+    drain: () => {
+      server.close();
+      server.closeIdleConnections();
+      for (const session of sessions) session.close();
+    },
+    close: () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function tlsServer(
+  door: Door,
+  listener: Listener,
+  snapshot: Snapshot,
+  certificates: Certificates,
+  sessions: Set<ServerHttp2Session>,
+): Server {
+  const { fallback } = certificates.table;
+  const server = createHttpsServer({
+    ...http1Options(snapshot.limits),
+    ...TLS_POLICY,
+    cert: fallback.chain,
+    key: fallback.key,
+    ticketKeys: Buffer.from(snapshot.ticketKeys),
+    handshakeTimeout: snapshot.limits.headTimeout,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    SNICallback: (name, answer) => answer(null, certificates.table.contextFor(name.toLowerCase())),
+  });
+  // The server's own listeners start the handshake and the HTTP/1.1 parser; each is asked only when it is the right one.
+  const [startTls] = server.listeners('connection') as ((socket: Socket) => void)[];
+  const [startHttp1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[];
+  server.removeAllListeners('connection');
+  server.removeAllListeners('secureConnection');
+  server.on('connection', (socket: Socket) => {
+    tellPlainHttp(door, listener, socket, () => startTls!.call(server, socket));
+  });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') serveHttp2(socket, listener, door, sessions);
+    else startHttp1!.call(server, socket);
+  });
+  // Failed handshakes are the clients' affair: scanners produce them without end.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  return server;
+}
+
+/** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */
+const HANDSHAKE = 0x16;
+
+/** Somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake. */
+function tellPlainHttp(door: Door, listener: Listener, socket: Socket, startTls: () => void): void {
+  const ignore = () => {};
+  const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
+  socket.on('error', ignore);
+  socket.once('close', () => clearTimeout(timer));
+  socket.once('readable', () => {
+    clearTimeout(timer);
+    const first: Buffer | null = socket.read();
+    if (first === null) {
+      socket.destroy();
+      return;
+    }
+    if (first[0] === HANDSHAKE) {
+      socket.unshift(first);
+      socket.removeListener('error', ignore);
+      startTls();
+      return;
+    }
+    const detail = 'this port speaks HTTPS, and the request was plain HTTP; use https:// in the address';
+    socket.write(rejectConnection(door, originOf(socket, listener), FAILURES.plainHttp, detail), 'latin1');
+    linger(socket);
+  });
+}

@@ -1,0 +1,59 @@
+// Admit: is this head one that has a single reading? The first decision about every request.
+
+import { countOf, type Headers } from '../http/headers.ts';
+import { type Authority, readAuthority, readTarget } from '../http/target.ts';
+import type { RequestHead } from '../model/exchange.ts';
+import { FAILURES, type Failure } from '../model/failure.ts';
+
+/** A head that was understood. */
+export interface Admitted {
+  readonly authority: Authority;
+  /** Path and query as sent. */
+  readonly path: string;
+}
+
+/** Why a request goes no further, in words for whoever sent it. */
+export interface Refusal {
+  readonly failure: Failure;
+  readonly detail: string;
+}
+
+/** Checks method, target, Host and size. Returns the reading, or the refusal. */
+export function admit(head: RequestHead, maxFields: number): Admitted | Refusal {
+  if (head.headers.length / 2 > maxFields) {
+    const count = head.headers.length / 2;
+    return refuse(FAILURES.headTooLarge, `the request has ${count} header fields, more than the limit of ${maxFields}`);
+  }
+  // TRACE echoes credentials back to scripts; CONNECT is for forward proxies.
+  if (head.method === 'TRACE' || head.method === 'CONNECT' || head.method === 'TRACK') {
+    return refuse(FAILURES.methodRefused, `the method ${head.method} is not served here`);
+  }
+  if (head.problem !== undefined) return refuse(FAILURES.malformed, head.problem);
+  const target = readTarget(head.method, head.target);
+  if (typeof target === 'string') return refuse(FAILURES.malformed, target);
+  if (countOf(head.headers, 'host') > 1) return refuse(FAILURES.malformed, 'the request has more than one Host field');
+  if (head.authority === undefined || head.authority === '') {
+    return refuse(FAILURES.malformed, 'the request has no Host field');
+  }
+  const authority = readAuthority(head.authority);
+  if (authority === undefined) return refuse(FAILURES.malformed, 'the Host field is no valid host name');
+  if (target.authority !== undefined && target.authority.toLowerCase() !== head.authority.toLowerCase()) {
+    return refuse(FAILURES.malformed, 'the host of the request target and the Host field differ');
+  }
+  const expectation = unknownExpectation(head.headers);
+  if (expectation) return refuse(FAILURES.expectationRefused, 'only Expect: 100-continue is understood');
+  return { authority, path: target.path };
+}
+
+function refuse(failure: Failure, detail: string): Refusal {
+  return { failure, detail };
+}
+
+function unknownExpectation(headers: Headers): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!;
+    if (name.length === 6 && name.toLowerCase() === 'expect' && headers[i + 1]!.toLowerCase() !== '100-continue')
+      return true;
+  }
+  return false;
+}

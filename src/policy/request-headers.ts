@@ -1,0 +1,80 @@
+// The header fields that an upstream gets: those of the client that are meant for it, and what we vouch for.
+
+import {
+  FRAMING,
+  fieldFlags,
+  firstValue,
+  type Headers,
+  HOP_BY_HOP,
+  IDENTITY,
+  isGuardedAlias,
+  listMembers,
+  PROTECTED,
+} from '../http/headers.ts';
+import { type RequestHead, UNTIL_END } from '../model/exchange.ts';
+
+/** What this hop says about the request. */
+export interface Vouched {
+  /** The peer is a trusted hop: its own X-Forwarded-Proto, -Host, -Port and -Prefix stand. */
+  readonly trusted: boolean;
+  /** The X-Forwarded-For to send. */
+  readonly chain: string;
+  readonly scheme: string;
+  /** The authority that the client asked for. */
+  readonly authority: string;
+  readonly publicPort: number;
+  /** The prefix that was stripped, or ''. */
+  readonly prefix: string;
+  readonly requestId: string;
+}
+
+/** Makes the upstream's fields. Order and duplicates are kept; ours come last. Framing is left to the transport. */
+export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
+  const incoming = head.headers;
+  const nominated = nominatedFields(incoming);
+  const out: Headers = [];
+  for (let i = 0; i < incoming.length; i += 2) {
+    const name = incoming[i]!;
+    const flags = fieldFlags(name);
+    if ((flags & (HOP_BY_HOP | FRAMING)) !== 0) continue;
+    if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
+    if ((flags & IDENTITY) !== 0 && !passesIdentity(name, vouched)) continue;
+    if (flags === 0 && isGuardedAlias(name)) continue;
+    if (name.length === 7 && head.bodyLength !== UNTIL_END && name.toLowerCase() === 'trailer') continue;
+    out.push(name, incoming[i + 1]!);
+  }
+  if (listMembers(incoming, 'te').includes('trailers')) out.push('TE', 'trailers');
+  out.push('X-Forwarded-For', vouched.chain);
+  pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Proto', vouched.scheme);
+  pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Host', vouched.authority);
+  pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Port', String(vouched.publicPort));
+  if (vouched.prefix !== '') out.push('X-Forwarded-Prefix', outerPrefix(incoming, vouched) + vouched.prefix);
+  out.push('X-Request-Id', vouched.requestId);
+  return out;
+}
+
+/** Fields that say who the client is: from a trusted hop only, and never those that we make ourselves. */
+function passesIdentity(name: string, vouched: Vouched): boolean {
+  if (!vouched.trusted) return false;
+  const lower = name.toLowerCase();
+  if (lower === 'x-forwarded-prefix') return vouched.prefix === '';
+  return lower !== 'x-forwarded-for' && lower !== 'x-request-id';
+}
+
+function pushUnlessKept(out: Headers, incoming: Headers, vouched: Vouched, name: string, value: string): void {
+  if (vouched.trusted && firstValue(incoming, name.toLowerCase()) !== undefined) return;
+  out.push(name, value);
+}
+
+/** A trusted hop that stripped a prefix before us: ours comes behind it. */
+function outerPrefix(incoming: Headers, vouched: Vouched): string {
+  const outer = vouched.trusted ? firstValue(incoming, 'x-forwarded-prefix') : undefined;
+  return outer === undefined ? '' : outer.replace(/\/+$/, '');
+}
+
+/** Names that Connection nominates, in lower case; undefined when there are none but the two ordinary options. */
+function nominatedFields(headers: Headers): string[] | undefined {
+  const value = firstValue(headers, 'connection');
+  if (value === undefined || value === 'keep-alive' || value === 'close') return undefined;
+  return listMembers(headers, 'connection');
+}

@@ -1,0 +1,108 @@
+// The door of a worker: the active snapshot, the live state that outlives it, and the exchanges under way.
+
+import { BlockList, isIP } from 'node:net';
+import type { Exchange, Transport } from '../model/exchange.ts';
+import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
+import type { EndpointState } from '../policy/balance.ts';
+import type { Log } from '../telemetry/log.ts';
+
+/** A snapshot with its tables built. An exchange keeps the one that it started with. */
+export interface Active {
+  readonly snapshot: Snapshot;
+  readonly limits: Limits;
+  readonly hosts: ReadonlyMap<string, Host>;
+  readonly pools: ReadonlyMap<string, LivePool>;
+  readonly isTrusted: (address: string) => boolean;
+  readonly isKnownHost: (host: string) => boolean;
+}
+
+export interface LivePool {
+  readonly pool: Pool;
+  readonly states: readonly EndpointState[];
+  /** `host:port` of each endpoint, in lower case. */
+  readonly authorities: readonly string[];
+  cursor: number;
+}
+
+/** Something whose deadline is looked at once a second. */
+export interface Watched {
+  /** Of the steady clock, in ms; Infinity for none. */
+  deadline: number;
+  onDeadline(): void;
+}
+
+export class Door {
+  active: Active;
+  /** Answers end their connections, and nothing new is accepted. */
+  draining = false;
+  readonly transport: Transport;
+  readonly log: Log;
+  /** The steady clock, in ms. */
+  readonly now: () => number;
+  readonly newId: () => string;
+  readonly exchanges = new Set<Exchange>();
+  readonly watched = new Set<Watched>();
+  /** Closes each open tunnel. */
+  readonly tunnels = new Set<() => void>();
+  readonly #states = new Map<string, EndpointState>();
+
+  constructor(snapshot: Snapshot, transport: Transport, log: Log, now: () => number, newId: () => string) {
+    this.transport = transport;
+    this.log = log;
+    this.now = now;
+    this.newId = newId;
+    this.active = this.#build(snapshot);
+  }
+
+  /** From now on new exchanges are served by this snapshot. */
+  activate(snapshot: Snapshot): void {
+    this.active = this.#build(snapshot);
+  }
+
+  /** Once a second: whoever is past its deadline is told. */
+  sweep(): void {
+    const now = this.now();
+    for (const each of this.watched) if (each.deadline <= now) each.onDeadline();
+  }
+
+  #build(snapshot: Snapshot): Active {
+    const hosts = new Map(snapshot.hosts.map((host) => [host.name, host]));
+    const trusted = trustList(snapshot.trustedProxies);
+    return {
+      snapshot,
+      limits: snapshot.limits,
+      hosts,
+      pools: new Map(snapshot.pools.map((pool) => [pool.name, this.#livePool(pool)])),
+      isTrusted: (address) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'),
+      isKnownHost: (host) => hosts.has(host),
+    };
+  }
+
+  #livePool(pool: Pool): LivePool {
+    const authorities = pool.endpoints.map(({ host, port }) =>
+      `${host.includes(':') ? `[${host}]` : host}:${port}`.toLowerCase(),
+    );
+    return { pool, authorities, states: authorities.map((authority) => this.#stateOf(authority)), cursor: 0 };
+  }
+
+  #stateOf(authority: string): EndpointState {
+    let state = this.#states.get(authority);
+    if (state === undefined) {
+      state = { avoidUntil: 0, failures: 0 };
+      this.#states.set(authority, state);
+    }
+    return state;
+  }
+}
+
+/** Addresses and CIDRs, checked when the configuration was read. */
+function trustList(entries: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address, bits] = entry.split('/') as [string, string | undefined];
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}

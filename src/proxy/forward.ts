@@ -1,0 +1,301 @@
+// Act by proxy: one exchange carried to an endpoint, tried again only where that is provably safe.
+
+import { firstValue, type Headers } from '../http/headers.ts';
+import type { Mapping } from '../http/location.ts';
+import { stripPrefix } from '../http/target.ts';
+import type { Acting, Attempt, ByteStream, Exchange, Receiver, UpstreamRequest } from '../model/exchange.ts';
+import { FAILURES, type Failure } from '../model/failure.ts';
+import type { Endpoint, Route } from '../model/snapshot.ts';
+import type { Admitted } from '../policy/admit.ts';
+import { avoidFor, pickEndpoint } from '../policy/balance.ts';
+import { requestHeaders } from '../policy/request-headers.ts';
+import { responseHeaders, trailers as safeTrailers } from '../policy/response-headers.ts';
+import { mayRetry } from '../policy/retry.ts';
+import { relay } from '../upstream/relay.ts';
+import type { Active, Door, LivePool, Watched } from './door.ts';
+import { fail } from './reply.ts';
+import { blame, settle } from './settle.ts';
+
+/** Attempts for one exchange, all endpoints together. */
+const MAX_ATTEMPTS = 4;
+
+export class Forward implements Acting, Receiver, Watched {
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #door: Door;
+  readonly #active: Active;
+  readonly #exchange: Exchange;
+  readonly #pool: LivePool;
+  readonly #request: UpstreamRequest;
+  readonly #mapping: Mapping;
+  #attempt: Attempt | undefined;
+  /** The endpoint of the attempt, by its place in the pool. */
+  #index = 0;
+  /** A bit for each endpoint that was tried. */
+  #tried = 0;
+  #attempts = 0;
+  #bodyStarted = false;
+  #answerStarted = false;
+  #uploadHeld = false;
+  #answerHeld = false;
+  #released = false;
+
+  constructor(door: Door, active: Active, exchange: Exchange, route: Route, admitted: Admitted) {
+    const { head } = exchange;
+    const { publicPort } = active.snapshot;
+    const authority = head.authority!;
+    this.#door = door;
+    this.#active = active;
+    this.#exchange = exchange;
+    this.#pool = active.pools.get(route.pool)!;
+    this.#request = {
+      method: head.method,
+      target: admitted.path === '*' ? '*' : stripPrefix(admitted.path, route.prefix),
+      headers: requestHeaders(head, {
+        trusted: exchange.trusted,
+        chain: exchange.chain,
+        scheme: exchange.origin.scheme,
+        authority,
+        publicPort,
+        prefix: route.prefix,
+        requestId: exchange.id,
+      }),
+      bodyLength: head.bodyLength,
+      upgrade: head.upgrade,
+    };
+    this.#mapping = {
+      prefix: route.prefix,
+      publicAuthority: authority,
+      publicHost: admitted.authority.host,
+      publicPort,
+      innerAuthorities: this.#pool.authorities,
+      isKnownHost: active.isKnownHost,
+    };
+  }
+
+  start(): void {
+    this.#door.watched.add(this);
+    this.#try(false);
+  }
+
+  #try(sameEndpoint: boolean): void {
+    const pool = this.#pool;
+    if (!sameEndpoint) {
+      const cursor = this.#attempts === 0 ? pool.cursor : this.#index;
+      this.#index = pickEndpoint(pool.states, cursor, this.#tried, this.#door.now());
+      if (this.#attempts === 0) pool.cursor = (this.#index + 1) % pool.states.length;
+      this.#tried |= 1 << this.#index;
+    }
+    this.#attempts++;
+    const exchange = this.#exchange;
+    exchange.upstream = pool.authorities[this.#index]!;
+    // Until a connection is there, the body waits with the client: a failed connect then costs nothing.
+    if (!exchange.requestEnded) this.#holdUpload();
+    // The transport has the deadline of the connect, but a place in its waiting line counts as waiting for the answer.
+    this.deadline = this.#door.now() + this.#active.limits.responseTimeout;
+    this.#attempt = this.#door.transport.open(this.#request, this.#endpoint, this, sameEndpoint);
+    if (this.#attempt.connected) this.onConnected();
+  }
+
+  get #endpoint(): Endpoint {
+    return this.#pool.pool.endpoints[this.#index]!;
+  }
+
+  // ---- from the downstream side
+
+  onRequestChunk(chunk: Uint8Array): void {
+    if (this.#released || this.#exchange.answered) return;
+    this.#bodyStarted = true;
+    if (!this.#attempt!.write(chunk)) this.#holdUpload();
+    this.#moveDeadline();
+  }
+
+  onRequestEnd(trailers: Headers): void {
+    if (this.#released || this.#exchange.answered) return;
+    this.#attempt!.end(safeTrailers(trailers));
+    this.#moveDeadline();
+  }
+
+  onDownstreamDrain(): void {
+    if (!this.#answerHeld) return;
+    this.#answerHeld = false;
+    this.#attempt?.resume();
+    this.#moveDeadline();
+  }
+
+  release(): void {
+    this.#released = true;
+    this.#door.watched.delete(this);
+    this.#attempt?.abort();
+  }
+
+  // ---- from the upstream side
+
+  onConnected(): void {
+    const exchange = this.#exchange;
+    const attempt = this.#attempt!;
+    const state = this.#pool.states[this.#index]!;
+    state.failures = 0;
+    state.avoidUntil = 0;
+    exchange.upstreamAddress = attempt.address;
+    exchange.connectTime = attempt.connectTime;
+    this.#letUpload();
+    this.#moveDeadline();
+  }
+
+  onInform(status: number, headers: Headers): void {
+    this.#answerStarted = true;
+    // RFC 9110 §15.2: HTTP/1.0 has no interim answers.
+    if (this.#exchange.head.protocol === 'HTTP/1.0' || status === 101) return;
+    this.#exchange.downstream.inform(status, responseHeaders(status, headers, this.#mapping, this.#exchange.id));
+    this.#moveDeadline();
+  }
+
+  onHead(status: number, headers: Headers): void {
+    const exchange = this.#exchange;
+    this.#answerStarted = true;
+    exchange.upstreamStatus = status;
+    exchange.firstByteTime = this.#door.now() - exchange.startTime;
+    exchange.status = status;
+    exchange.responded = true;
+    exchange.downstream.respond(status, responseHeaders(status, headers, this.#mapping, exchange.id));
+    this.#moveDeadline();
+  }
+
+  onChunk(chunk: Uint8Array): void {
+    const exchange = this.#exchange;
+    exchange.bytesOut += chunk.length;
+    if (!exchange.downstream.write(chunk)) {
+      this.#answerHeld = true;
+      this.#attempt!.pause();
+    }
+    this.#moveDeadline();
+  }
+
+  onEnd(trailers: Headers): void {
+    const exchange = this.#exchange;
+    exchange.answered = true;
+    // An upload that is still under way has its answer: the rest goes nowhere, on neither side.
+    if (!exchange.requestEnded) this.#attempt!.abort();
+    this.#letUpload();
+    exchange.downstream.end(safeTrailers(trailers));
+    this.deadline = this.#door.now() + this.#active.limits.bodyTimeout;
+  }
+
+  onDrain(): void {
+    this.#letUpload();
+    this.#moveDeadline();
+  }
+
+  onTunnel(headers: Headers, stream: ByteStream, first: Uint8Array): void {
+    const exchange = this.#exchange;
+    const fields = responseHeaders(101, headers, this.#mapping, exchange.id);
+    const protocol = firstValue(headers, 'upgrade');
+    const down = protocol?.toLowerCase() === 'websocket' ? exchange.downstream.tunnel(fields) : undefined;
+    if (down === undefined) {
+      stream.destroy();
+      fail(exchange, FAILURES.malformedResponse, `${this.#hop()} switched to a protocol that nobody asked for`);
+      return;
+    }
+    exchange.upstreamStatus = 101;
+    exchange.status = 101;
+    exchange.responded = true;
+    exchange.answered = true;
+    this.deadline = Number.POSITIVE_INFINITY;
+    if (first.length > 0) down.write(first);
+    const close = relay(down, stream, this.#active.limits.tunnelIdleTimeout, (how) => {
+      this.#door.tunnels.delete(close);
+      exchange.bytesIn += how.up;
+      exchange.bytesOut += how.down + first.length;
+      if (how.broken) {
+        blame(
+          exchange,
+          how.by === 'upstream' ? FAILURES.truncated : FAILURES.clientGone,
+          `the websocket was broken off by the ${how.by} side`,
+        );
+      }
+      settle(this.#door, exchange);
+    });
+    this.#door.tunnels.add(close);
+  }
+
+  onFailure(failure: Failure, detail: string): void {
+    const exchange = this.#exchange;
+    if (failure.unsent) this.#avoid();
+    const again = mayRetry({
+      failure,
+      method: exchange.head.method,
+      reused: this.#attempt!.reused,
+      bodyStarted: this.#bodyStarted,
+      answerStarted: this.#answerStarted,
+      upgrade: exchange.head.upgrade,
+    });
+    const untried = pickEndpoint(this.#pool.states, this.#index, this.#tried, this.#door.now()) !== -1;
+    if (this.#attempts < MAX_ATTEMPTS && (again === 'fresh-connection' || (again === 'other-endpoint' && untried))) {
+      exchange.retries++;
+      this.#try(again === 'fresh-connection');
+      return;
+    }
+    this.#end(failure, `${this.#hop()}: ${detail}`);
+  }
+
+  /** Nothing moved for too long. Which side is to blame depends on whom we waited for. */
+  onDeadline(): void {
+    const { limits } = this.#active;
+    const exchange = this.#exchange;
+    if (exchange.answered || this.#answerHeld) {
+      this.#end(FAILURES.clientStalled, 'the client has not read its answer for too long');
+      exchange.downstream.abort();
+    } else if (exchange.responded) {
+      const limit = `${limits.upstreamIdleTimeout / 1_000} s (limit upstream.idleTimeout)`;
+      this.#end(FAILURES.upstreamIdle, `${this.#hop()} has sent nothing for ${limit}`);
+    } else if (!exchange.requestEnded && !this.#uploadHeld) {
+      const limit = `${limits.bodyTimeout / 1_000} s (limit downstream.bodyTimeout)`;
+      this.#end(FAILURES.bodyTimeout, `the request body stood still for ${limit}`);
+    } else {
+      const limit = `${limits.responseTimeout / 1_000} s (limit upstream.responseTimeout)`;
+      this.#end(FAILURES.responseTimeout, `${this.#hop()} did not begin to answer within ${limit}`);
+    }
+  }
+
+  #end(failure: Failure, detail: string): void {
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#attempt?.abort();
+    this.#letUpload();
+    fail(this.#exchange, failure, detail);
+  }
+
+  #moveDeadline(): void {
+    const { limits } = this.#active;
+    const exchange = this.#exchange;
+    const waitsForClient = !exchange.responded && !exchange.requestEnded && !this.#uploadHeld;
+    const span = exchange.responded
+      ? limits.upstreamIdleTimeout
+      : waitsForClient
+        ? limits.bodyTimeout
+        : limits.responseTimeout;
+    this.deadline = this.#door.now() + span;
+  }
+
+  #holdUpload(): void {
+    if (this.#uploadHeld) return;
+    this.#uploadHeld = true;
+    this.#exchange.downstream.pause();
+  }
+
+  #letUpload(): void {
+    if (!this.#uploadHeld) return;
+    this.#uploadHeld = false;
+    this.#exchange.downstream.resume();
+  }
+
+  #avoid(): void {
+    const state = this.#pool.states[this.#index]!;
+    state.failures++;
+    state.avoidUntil = this.#door.now() + avoidFor(state.failures);
+  }
+
+  /** The hop, as people know it: `the backend (backend:80)`. */
+  #hop(): string {
+    return `the ${this.#pool.pool.name} (${this.#pool.authorities[this.#index]})`;
+  }
+}

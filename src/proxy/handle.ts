@@ -1,0 +1,101 @@
+// The spine: the way of a request, top to bottom. Admit, route, act, settle.
+
+import { readChain } from '../http/forwarded.ts';
+import { allValues, firstValue, type Headers } from '../http/headers.ts';
+import type { Exchange } from '../model/exchange.ts';
+import { FAILURES, type Failure } from '../model/failure.ts';
+import { admit } from '../policy/admit.ts';
+import { findRoute } from '../policy/route.ts';
+import type { Active, Door } from './door.ts';
+import { Forward } from './forward.ts';
+import { fail, redirect } from './reply.ts';
+import { blame, settle } from './settle.ts';
+
+/** Takes an exchange from the downstream side, as soon as its head is read. */
+export function handle(door: Door, exchange: Exchange): void {
+  const active = door.active;
+  door.exchanges.add(exchange);
+  identify(door, active, exchange);
+
+  const admitted = admit(exchange.head, active.limits.headFields);
+  if ('failure' in admitted) return fail(exchange, admitted.failure, admitted.detail);
+
+  const host = active.hosts.get(admitted.authority.host);
+  if (host === undefined) return refuseHost(exchange, admitted.authority.host);
+
+  if (exchange.origin.redirects) return redirect(exchange, publicUrl(active, host.name, admitted.path));
+  exchange.route = findRoute(host, admitted.path);
+
+  const forward = new Forward(door, active, exchange, exchange.route, admitted);
+  exchange.acting = forward;
+  forward.start();
+}
+
+export function onRequestChunk(exchange: Exchange, chunk: Uint8Array): void {
+  exchange.bytesIn += chunk.length;
+  exchange.acting?.onRequestChunk(chunk);
+}
+
+export function onRequestEnd(exchange: Exchange, trailers: Headers): void {
+  exchange.requestEnded = true;
+  exchange.acting?.onRequestEnd(trailers);
+}
+
+export function onDownstreamDrain(exchange: Exchange): void {
+  exchange.acting?.onDownstreamDrain();
+}
+
+/** The answer was handed to the kernel, to its end. */
+export function onDownstreamFinished(door: Door, exchange: Exchange): void {
+  settle(door, exchange);
+}
+
+/** The request's bytes turned out to be wrong behind its head. */
+export function onRequestBroken(exchange: Exchange, failure: Failure, detail: string): void {
+  fail(exchange, failure, detail);
+}
+
+/** The connection or stream ended before the answer did. */
+export function onDownstreamGone(door: Door, exchange: Exchange): void {
+  if (exchange.settled) return;
+  // An abort of ours ends in the same way, and has its reason already.
+  if (exchange.failure === undefined) {
+    blame(exchange, FAILURES.clientGone, 'the client closed the connection before the answer was complete');
+    if (!exchange.responded) exchange.status = FAILURES.clientGone.status;
+  }
+  settle(door, exchange);
+}
+
+/** Who asks, as far as it can be believed, and what we call the request. */
+function identify(door: Door, active: Active, exchange: Exchange): void {
+  const { peerAddress } = exchange.origin;
+  const { headers } = exchange.head;
+  exchange.trusted = active.isTrusted(peerAddress);
+  if (exchange.trusted) {
+    const chain = readChain(allValues(headers, 'x-forwarded-for'), peerAddress, active.isTrusted);
+    exchange.clientAddress = chain.client;
+    exchange.chain = chain.value;
+    const given = firstValue(headers, 'x-request-id');
+    exchange.id = given !== undefined && /^[\w.+/=:-]{1,128}$/.test(given) ? given : door.newId();
+  } else {
+    exchange.clientAddress = peerAddress;
+    exchange.chain = peerAddress;
+    exchange.id = door.newId();
+  }
+}
+
+/** No site of that name: never the first one instead. */
+function refuseHost(exchange: Exchange, host: string): void {
+  const { serverName } = exchange.origin;
+  if (serverName !== undefined && serverName !== host) {
+    const detail = `no site is named ${host}, and this connection was opened for ${serverName}`;
+    fail(exchange, FAILURES.misdirected, detail);
+  } else {
+    fail(exchange, FAILURES.noRoute, `no site is named ${host}`);
+  }
+}
+
+function publicUrl(active: Active, host: string, path: string): string {
+  const { publicPort } = active.snapshot;
+  return `https://${host}${publicPort === 443 ? '' : `:${publicPort}`}${path === '*' ? '/' : path}`;
+}

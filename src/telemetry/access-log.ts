@@ -1,0 +1,53 @@
+// The access line: one for each exchange, at its end.
+
+import type { Exchange } from '../model/exchange.ts';
+import { redactQuery } from './redact.ts';
+
+/** Longer values are cut: they are a client's to choose, and a line has to fit one write. */
+const MAX_TEXT = 1_024;
+
+/** The line of a settled exchange, as JSON. `endTime` is of the steady clock, in ms. */
+export function accessLine(exchange: Exchange, endTime: number): string {
+  const { head, origin } = exchange;
+  const question = head.target.indexOf('?');
+  const path = question === -1 ? head.target : head.target.slice(0, question);
+  const query = question === -1 ? undefined : redactQuery(head.target.slice(question + 1));
+  const upstream = exchange.upstream === '' ? undefined : exchange.upstream;
+  return JSON.stringify({
+    time: new Date(exchange.startedAt + (endTime - exchange.startTime)).toISOString(),
+    level: 'info',
+    msg: 'access',
+    request_id: exchange.id,
+    listener: origin.listener,
+    route: exchange.route?.name,
+    client_ip: exchange.clientAddress,
+    peer_ip: origin.peerAddress,
+    method: cut(head.method),
+    host: head.authority === undefined ? undefined : cut(head.authority),
+    path: cut(path),
+    query: query === undefined ? undefined : cut(query),
+    protocol: head.protocol,
+    tls: origin.tlsVersion,
+    status: exchange.status,
+    bytes_in: exchange.bytesIn,
+    bytes_out: exchange.bytesOut,
+    duration_ms: round(endTime - exchange.startTime),
+    upstream,
+    upstream_address: exchange.upstreamAddress === '' ? undefined : exchange.upstreamAddress,
+    upstream_status: exchange.upstreamStatus === 0 ? undefined : exchange.upstreamStatus,
+    upstream_connect_ms: exchange.connectTime < 0 ? undefined : round(exchange.connectTime),
+    upstream_first_byte_ms: exchange.firstByteTime < 0 ? undefined : round(exchange.firstByteTime),
+    retries: exchange.retries === 0 ? undefined : exchange.retries,
+    ended_by: exchange.failure?.side,
+    failure: exchange.failure?.code,
+    detail: exchange.detail === '' ? undefined : cut(exchange.detail),
+  });
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}...`;
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 100) / 100;
+}
