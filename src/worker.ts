@@ -3,18 +3,23 @@
 import { randomUUID } from 'node:crypto';
 import { type Certificates, type OpenListener, openListener } from './downstream/listener.ts';
 import { buildCertificateTable } from './downstream/tls.ts';
+import { FAILURES } from './model/failure.ts';
 import type { Order, Report } from './model/orders.ts';
 import { freeze, type Snapshot } from './model/snapshot.ts';
 import { Door } from './proxy/door.ts';
+import { fail } from './proxy/reply.ts';
 import { createLog, descriptorSink } from './telemetry/log.ts';
 import { Http1Transport } from './upstream/http1.ts';
+
+/** Time for the last answers and aborts to leave, in ms. */
+const LAST_BYTES = 100;
 
 const sink = descriptorSink(1);
 let prepared: { readonly snapshot: Snapshot; readonly certificates: Certificates } | undefined;
 let door: Door | undefined;
 let certificates: Certificates | undefined;
 let transport: Http1Transport | undefined;
-let listeners: OpenListener[] = [];
+const listeners: OpenListener[] = [];
 
 process.on('message', (order: Order) => {
   switch (order.kind) {
@@ -88,13 +93,17 @@ function drain(deadline: number): void {
     if (left > 0 && held.now() < end) return;
     clearInterval(timer);
     for (const close of held.tunnels) close();
-    for (const listener of listeners) listener.close();
-    transport?.close();
-    listeners = [];
-    report({ kind: 'drained', forced: left });
-    // The aborted exchanges settle and write their lines; then the report has to cross.
-    setTimeout(() => held.log.flush().then(() => process.disconnect?.()), 50);
-    process.removeAllListeners('disconnect');
-    process.once('disconnect', () => process.exit(0));
+    for (const exchange of held.exchanges)
+      fail(exchange, FAILURES.draining, 'it was still under way when the door had to close');
+    setTimeout(leave, LAST_BYTES, held, left);
   }, 25);
+}
+
+function leave(held: Door, forced: number): void {
+  for (const listener of listeners) listener.close();
+  transport?.close();
+  report({ kind: 'drained', forced });
+  process.removeAllListeners('disconnect');
+  process.once('disconnect', () => process.exit(0));
+  held.log.flush().then(() => process.disconnect?.());
 }

@@ -94,8 +94,18 @@ export class Workers {
     child.on('message', (report: Report) => onReport(worker, report));
     child.once('error', (error) => worker.waiting?.settle(error));
     child.once('exit', (code, signal) => this.#onExit(worker, code, signal));
-    await this.#prepare(worker, snapshot);
-    await this.#commit(worker, snapshot);
+    try {
+      await this.#prepare(worker, snapshot);
+      await this.#commit(worker, snapshot);
+      // A reload that came while it was starting has passed it by.
+      const latest = this.#snapshot;
+      if (latest === undefined || latest === snapshot) return;
+      await this.#prepare(worker, latest);
+      await this.#commit(worker, latest);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
   }
 
   async #prepare(worker: Worker, snapshot: Snapshot): Promise<void> {
