@@ -70,6 +70,8 @@ class Supervisor {
   #certificate: LoadedCertificate | undefined;
   #generation = 0;
   #admin: Admin | undefined;
+  /** All workers have served; from then on one that serves is enough. */
+  #started = false;
   #draining = false;
   #reloading: Promise<void> = Promise.resolve();
 
@@ -91,6 +93,7 @@ class Supervisor {
     }
     try {
       await this.#workers.start(snapshot);
+      this.#started = true;
     } catch (error) {
       this.#admin.close();
       throw error;
@@ -164,7 +167,7 @@ class Supervisor {
     const valid = notAfter !== undefined && notAfter.getTime() > Date.now();
     return [
       { name: 'configuration', ok: this.#generation > 0 },
-      { name: 'listeners', ok: serving > 0, detail: `${serving} of ${wanted} workers serve` },
+      { name: 'listeners', ok: this.#started && serving > 0, detail: `${serving} of ${wanted} workers serve` },
       {
         name: 'certificate',
         ok: valid,

@@ -1,0 +1,59 @@
+// Workers: the death of one costs its own connections only, and none outlives its supervisor.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { httpsGet } from '../support/https-get.ts';
+import { startPortico } from '../support/portico.ts';
+import { waitFor } from '../support/ports.ts';
+
+/** The children of a process, by what /proc tells. */
+function childrenOf(pid: number): number[] {
+  const children: number[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      if (Number(parent) === pid) children.push(Number(name));
+    } catch {
+      // It ended between the two looks.
+    }
+  }
+  return children;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+const skip = process.platform === 'linux' ? false : 'needs /proc';
+
+t.test('a worker that dies is replaced, and the others serve on', { skip }, async (t) => {
+  const door = await startPortico(t, { WORKERS: '2' });
+  const ca = readFileSync(`${door.cwd}/certs/local-ca.crt`, 'utf8');
+  const [victim] = childrenOf(door.process.pid);
+  process.kill(victim!, 'SIGKILL');
+  await waitFor(
+    () => door.logs().some((line) => String(line.msg).startsWith('a worker ended')),
+    5_000,
+    'the log to tell it',
+  );
+  t.equal((await httpsGet(door.httpsPort, 'toucan.localhost', '/', ca)).status, 200, 'the other one answers');
+  const verbose = async () => (await fetch(`http://127.0.0.1:${door.adminPort}/readyz?verbose`)).text();
+  await waitFor(async () => (await verbose()).includes('2 of 2 workers serve'), 10_000, 'a new worker');
+  t.equal((await httpsGet(door.httpsPort, 'toucan.localhost', '/', ca)).status, 200);
+  t.same(await door.stop(), { code: 0, signal: null });
+});
+
+t.test('a supervisor that is killed leaves no worker behind', { skip }, async (t) => {
+  const door = await startPortico(t, { WORKERS: '2' });
+  const workers = childrenOf(door.process.pid);
+  t.equal(workers.length, 2);
+  process.kill(door.process.pid, 'SIGKILL');
+  await waitFor(() => workers.every((pid) => !isAlive(pid)), 5_000, 'the workers to end');
+  t.pass('they ended');
+});

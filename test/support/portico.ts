@@ -1,0 +1,83 @@
+// Runs Portico as its users do: a process of its own, told everything by environment variables.
+
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+import type { Door } from './exchange.ts';
+import { makeFolder } from './folder.ts';
+import { freePort } from './ports.ts';
+import { answersOnUrl, type Exit, type Running, startProcess } from './process.ts';
+import { makeTestCertificate } from './tls.ts';
+
+export interface Portico {
+  readonly httpPort: number;
+  readonly httpsPort: number;
+  readonly adminPort: number;
+  /** PEM of the authority that its certificate is from; undefined when it made its own. */
+  readonly ca: string;
+  readonly caFile: string;
+  readonly process: Running;
+  /** The folder that it runs in. */
+  readonly cwd: string;
+  /** Where a client connects to reach it under a name. */
+  door(serverName: string): Door;
+  /** Its log lines so far; a line that is no JSON is left out. */
+  logs(): LogLine[];
+  stop(signal?: NodeJS.Signals): Promise<Exit>;
+}
+
+export type LogLine = Readonly<Record<string, unknown>>;
+
+/** The first file of the program. */
+export const LAUNCHER = fileURLToPath(new URL('../../src/launch.mjs', import.meta.url));
+
+/**
+ * Starts Portico on free ports and waits until it is ready; it ends with the test. `env` is what a sysadmin would set;
+ * a certificate for FRONTEND_DNS and BACKEND_DNS is made when those are set and SSL_CRT is not.
+ */
+export async function startPortico(t: Test, env: Readonly<Record<string, string>>): Promise<Portico> {
+  const cwd = makeFolder(t, 'door');
+  const names = [env.FRONTEND_DNS, env.BACKEND_DNS].filter((name) => name !== undefined && name !== '') as string[];
+  const [httpPort, httpsPort, adminPort] = [await freePort(), await freePort(), await freePort()];
+  const made = names.length > 0 && env.SSL_CRT === undefined ? await makeTestCertificate(cwd, names) : undefined;
+  const process_ = await startProcess(t, {
+    command: process.execPath,
+    args: [LAUNCHER, 'run'],
+    cwd,
+    env: {
+      HTTP_PORT: String(httpPort),
+      HTTPS_PORT: String(httpsPort),
+      ADMIN_PORT: String(adminPort),
+      LISTEN_HOST: '127.0.0.1',
+      WORKERS: '1',
+      ...(made === undefined ? {} : { SSL_CRT: made.certificateFile, SSL_KEY: made.keyFile }),
+      ...env,
+    },
+    isReady: () => answersOnUrl(`http://127.0.0.1:${adminPort}/readyz`),
+  });
+  const ca = made?.ca ?? '';
+  return {
+    httpPort,
+    httpsPort,
+    adminPort,
+    ca,
+    caFile: made?.caFile ?? '',
+    process: process_,
+    cwd,
+    door: (serverName) => ({ port: httpsPort, ca, serverName }),
+    logs: () => readLog(process_.stdout()),
+    stop: (signal) => process_.stop(signal),
+  };
+}
+
+function readLog(text: string): LogLine[] {
+  const lines: LogLine[] = [];
+  for (const line of text.split('\n')) {
+    if (!line.startsWith('{')) continue;
+    try {
+      lines.push(JSON.parse(line) as LogLine);
+    } catch {
+      // The newest line may not be whole yet.
+    }
+  }
+  return lines;
+}
