@@ -14,8 +14,13 @@ const DROP_IN = ['FRONTEND_DNS', 'FRONTEND_SERVICE', 'BACKEND_DNS', 'BACKEND_SER
 export const DEMO_FRONTEND = 'toucan.localhost';
 export const DEMO_BACKEND = 'api-toucan.localhost';
 
+/** Where SO_REUSEPORT spreads connections over the workers; elsewhere one worker serves. */
+const SHARES_PORTS = process.platform === 'linux';
+
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
 const MAX_ENDPOINTS = 31;
+/** In ms. Timers of more than 24 days would run out at once. */
+const MAX_DURATION = 24 * 3_600_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -39,7 +44,7 @@ export function readEnvironment(environment: Environment): Configuration {
     sites: demo ? demoSites(reader) : readSites(reader),
     certificate: demo ? undefined : readCertificatePair(reader),
     trustedProxies: reader.networks('TRUSTED_PROXIES'),
-    workers: reader.whole('WORKERS', availableParallelism(), 1, 256),
+    workers: reader.whole('WORKERS', SHARES_PORTS ? availableParallelism() : 1, 1, SHARES_PORTS ? 256 : 1),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
     drainTimeout: reader.duration('DRAIN_TIMEOUT', LIMITS.drainTimeout),
     warnings: reader.warnings,
@@ -166,9 +171,13 @@ class Reader {
     const value = this.text(name);
     if (value === undefined) return fallback;
     const parts = /^(\d{1,6})\s*(s|m|h)?$/.exec(value);
-    if (parts !== null)
-      return Number(parts[1]) * { s: 1_000, m: 60_000, h: 3_600_000 }[(parts[2] ?? 's') as 's' | 'm' | 'h'];
-    this.problem(name, `is "${value}", which is no duration`, 'give seconds, like 30 or 30s, or minutes, like 2m');
+    if (parts === null) {
+      this.problem(name, `is "${value}", which is no duration`, 'give seconds, like 30 or 30s, or minutes, like 2m');
+      return fallback;
+    }
+    const duration = Number(parts[1]) * { s: 1_000, m: 60_000, h: 3_600_000 }[(parts[2] ?? 's') as 's' | 'm' | 'h'];
+    if (duration <= MAX_DURATION) return duration;
+    this.problem(name, `is "${value}", which is too long`, 'give at most 24h');
     return fallback;
   }
 
@@ -235,6 +244,7 @@ class Reader {
   endpoints(name: string, hint: string): Endpoint[] {
     this.required(name, hint);
     const entries = this.list(name);
+    if (entries.length === 0 && this.text(name) !== undefined) this.problem(name, 'lists no endpoint', hint);
     if (entries.length > MAX_ENDPOINTS) {
       this.problem(name, `lists ${entries.length} endpoints`, `at most ${MAX_ENDPOINTS} are served`);
     }

@@ -1,0 +1,55 @@
+// The compose files: what they set is what Portico understands, and the public names lead to it inside the network too.
+
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { parse } from 'yaml';
+import { readEnvironment } from '../../src/control/environment.ts';
+
+interface Compose {
+  readonly services: {
+    readonly portico: {
+      readonly environment: Record<string, string>;
+      readonly ports: readonly string[];
+      readonly volumes: readonly string[];
+      readonly networks: { readonly default: { readonly aliases: readonly string[] } };
+      readonly stop_grace_period: string;
+    };
+    readonly frontend: { readonly environment: Record<string, string>; readonly expose: readonly string[] };
+    readonly backend: { readonly expose: readonly string[]; readonly deploy?: unknown };
+  };
+}
+
+function read(name: string): Compose {
+  return parse(readFileSync(new URL(`../../config/compose/${name}`, import.meta.url), 'utf8'));
+}
+
+for (const [file, names, apiBaseRoute] of [
+  ['two-domains.yaml', ['toucan.domain.com', 'api-toucan.domain.com'], 'https://api-toucan.domain.com'],
+  ['one-domain.yaml', ['toucan.domain.com'], 'https://toucan.domain.com/_api/'],
+] as const) {
+  t.test(file, async (t) => {
+    const { portico, frontend, backend } = read(file).services;
+    const configuration = readEnvironment(portico.environment);
+    const { sites } = configuration;
+    t.notOk(configuration.demo);
+    t.same(configuration.warnings, []);
+    t.same(
+      [sites.frontendName, sites.backendName].filter((name) => name !== undefined),
+      names,
+    );
+    t.same(sites.frontend, [{ host: 'frontend', port: Number(frontend.expose[0]), tls: false }]);
+    t.same(sites.backend, [{ host: 'backend', port: Number(backend.expose[0]), tls: false }]);
+    t.same(portico.networks.default.aliases, names, 'containers reach the public names');
+    t.same(portico.ports, ['80:80', '443:443']);
+    t.equal(configuration.httpPort, 80);
+    t.equal(configuration.httpsPort, 443, 'on the port that the public uses, inside as well');
+    t.same(
+      portico.volumes.map((volume) => volume.split(':')[1]),
+      [portico.environment.SSL_CRT, portico.environment.SSL_KEY],
+      'the files are mounted where the variables say',
+    );
+    t.ok(Number.parseInt(portico.stop_grace_period, 10) * 1_000 > configuration.drainTimeout, 'a drain may end');
+    t.equal(frontend.environment.API_BASEROUTE, apiBaseRoute);
+    t.equal(backend.deploy, undefined, 'never more than one backend');
+  });
+}
