@@ -90,6 +90,8 @@ export function serveHttp1(server: Server, listener: Listener, door: Door): void
 interface Connection extends Socket {
   porticoOrigin?: Origin;
   porticoCurrent?: Http1Downstream | undefined;
+  /** It ends with the answer under way: what the parser still finds on it is no request. */
+  porticoEnding?: boolean;
 }
 
 function begin(
@@ -100,6 +102,10 @@ function begin(
   socket: Connection,
   upgrade: boolean,
 ): void {
+  if (socket.porticoEnding === true) {
+    request.resume();
+    return;
+  }
   socket.porticoOrigin ??= originOf(socket, listener);
   const head = readHead(request, upgrade);
   const downstream = new Http1Downstream(door, request, response, socket);
@@ -134,10 +140,10 @@ class Http1Downstream implements Downstream {
   readonly #door: Door;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #socket: Socket;
+  readonly #socket: Connection;
   #headPending = false;
 
-  constructor(door: Door, request: IncomingMessage, response: ServerResponse, socket: Socket) {
+  constructor(door: Door, request: IncomingMessage, response: ServerResponse, socket: Connection) {
     this.#door = door;
     this.#request = request;
     this.#response = response;
@@ -153,13 +159,21 @@ class Http1Downstream implements Downstream {
   respond(status: number, headers: Headers): void {
     const response = this.#response;
     if (response.destroyed) return;
-    // What is left of the request would be read as the next one, so this connection ends with this answer.
-    if (!this.exchange.requestEnded) {
+    // What is left of the request would be read as the next one, so this connection ends with this answer. After a broken
+    // framing nobody knows what is left (RFC 9112 §6.1).
+    if (!this.exchange.requestEnded || this.exchange.head.problem !== undefined) {
       response.shouldKeepAlive = false;
       this.#socket.destroySoon = () => linger(this.#socket);
     }
     if (this.#door.draining) response.shouldKeepAlive = false;
-    response.writeHead(status, this.#mayHaveTrailers(status, headers) ? headers : withoutTrailer(headers));
+    if (!response.shouldKeepAlive) this.#socket.porticoEnding = true;
+    try {
+      response.writeHead(status, this.#mayHaveTrailers(status, headers) ? headers : withoutTrailer(headers));
+    } catch {
+      // node:http will not write a field that it did read: this answer cannot be given.
+      this.abort();
+      return;
+    }
     // The head leaves with the first chunk when that is already here, and by itself when it is not (events).
     this.#headPending = true;
     process.nextTick(flushHead, this);
@@ -218,7 +232,8 @@ class Http1Downstream implements Downstream {
   /** The parser gave up on this connection: nothing more can be read from it. */
   breakOff(failure: Failure, detail: string): void {
     this.#response.shouldKeepAlive = false;
-    onRequestBroken(this.exchange, failure, detail);
+    // What is wrong came behind a whole request, which has its answer all the same; then the connection ends.
+    if (!this.exchange.requestEnded) onRequestBroken(this.exchange, failure, detail);
   }
 
   /** node:http throws for a Trailer field in a message that is not chunked. */
@@ -245,6 +260,7 @@ function readHead(request: IncomingMessage, upgrade: boolean): RequestHead {
   const headers = request.rawHeaders;
   const protocol = request.httpVersionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1';
   const framing = readFraming(headers, protocol);
+  const framingProblem = framing.kind === 'problem' ? framing.problem : undefined;
   return {
     method: request.method ?? '',
     target: request.url ?? '',
@@ -253,7 +269,7 @@ function readHead(request: IncomingMessage, upgrade: boolean): RequestHead {
     headers,
     bodyLength: framing.kind === 'length' ? framing.length : framing.kind === 'chunked' ? UNTIL_END : NO_BODY,
     upgrade,
-    problem: framing.kind === 'problem' ? framing.problem : undefined,
+    problem: request.httpVersionMajor === 1 ? framingProblem : 'only HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here',
   };
 }
 
@@ -286,12 +302,12 @@ export function originOf(socket: Socket, listener: Listener): Origin {
 function onClientError(door: Door, listener: Listener, error: NodeJS.ErrnoException, socket: Connection): void {
   const [failure, detail] = explain(error);
   const current = socket.porticoCurrent;
+  // The parser fails anew with all that a refused client still sends; its answer is on its way, and the rest is thrown away.
+  if (failure !== undefined && socket.porticoEnding === true && current === undefined) return;
   if (failure === undefined || !socket.writable) {
     socket.destroy();
   } else if (current !== undefined && !current.finished) {
     current.breakOff(failure, detail);
-    // A head that went out already can only be taken back by closing.
-    if (current.exchange.responded && !current.exchange.answered) socket.destroy();
   } else {
     refuse(door, listener, socket, failure, detail);
   }
@@ -321,6 +337,7 @@ function refuse(door: Door, listener: Listener, socket: Connection, failure: Fai
     socket.destroy();
     return;
   }
+  socket.porticoEnding = true;
   socket.write(rejectConnection(door, socket.porticoOrigin, failure, detail), 'latin1');
   linger(socket);
 }

@@ -36,6 +36,8 @@ export function serveHttp2(socket: TLSSocket, listener: Listener, door: Door, se
   const origin = originOf(socket, listener);
   const session = performServerHandshake(socket, {
     maxSendHeaderBlockLength: MAX_SENT_HEAD,
+    // An upstream's doubled Location or ETag is the client's to judge, as over HTTP/1.1.
+    strictSingleValueFields: false,
     // Above the limit of fields, so that those few too many get a 431 and only a flood is cut.
     maxHeaderListPairs: limits.headFields * 2,
     settings: {
@@ -81,10 +83,6 @@ function begin(
   stream.on('error', () => {});
   stream.on('drain', () => onDownstreamDrain(exchange));
   stream.on('wantTrailers', () => downstream.sendTrailers());
-  stream.on('finish', () => {
-    // RFC 9113 §8.1: the answer is complete, the client may stop sending.
-    if (!exchange.requestEnded) stream.close(constants.NGHTTP2_NO_ERROR);
-  });
   stream.on('close', () => {
     if (exchange.answered && !downstream.aborted && stream.writableFinished) onDownstreamFinished(door, exchange);
     else onDownstreamGone(door, exchange);
@@ -117,7 +115,7 @@ class Http2Downstream implements Downstream {
   inform(status: number, headers: Headers): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.closed || stream.headersSent) return;
-    stream.additionalHeaders({ ':status': status, ...grouped(headers) });
+    this.#send(() => stream.additionalHeaders({ ':status': status, ...grouped(headers) }));
   }
 
   respond(status: number, headers: Headers): void {
@@ -127,12 +125,13 @@ class Http2Downstream implements Downstream {
     for (let i = 0; i < headers.length; i += 2) fields.push(headers[i]!.toLowerCase(), headers[i + 1]!);
     if (this.exchange.head.method === 'HEAD' || status === 204 || status === 304) {
       this.#ended = true;
-      stream.respond(fields as never, { endStream: true });
+      this.#send(() => stream.respond(fields as never, { endStream: true }));
+      this.#stopRequest();
       return;
     }
     // With trailers awaited node:http2 ends nothing by itself. Without, close(code) sends END_STREAM ahead of the reset,
     // and a truncated answer looks whole.
-    stream.respond(fields as never, { waitForTrailers: true });
+    this.#send(() => stream.respond(fields as never, { waitForTrailers: true }));
   }
 
   write(chunk: Uint8Array): boolean {
@@ -167,7 +166,29 @@ class Http2Downstream implements Downstream {
   sendTrailers(): void {
     const stream = this.#stream;
     if (this.aborted || stream.destroyed || stream.closed) return;
-    stream.sendTrailers(grouped(this.#trailers));
+    this.#send(() => stream.sendTrailers(grouped(this.#trailers)));
+    this.#stopRequest();
+  }
+
+  /**
+   * RFC 9113 §8.1: the answer is complete, a client that still sends may stop. A turn later, because a reset that overtakes
+   * END_STREAM makes a whole answer look broken off.
+   */
+  #stopRequest(): void {
+    if (this.exchange.requestEnded) return;
+    setImmediate(() => {
+      const stream = this.#stream;
+      if (!this.exchange.requestEnded && !stream.destroyed && !stream.closed) stream.close(constants.NGHTTP2_NO_ERROR);
+    });
+  }
+
+  /** node:http2 throws for fields that it will not write, though node:http read them: this answer then cannot be given. */
+  #send(send: () => void): void {
+    try {
+      send();
+    } catch {
+      this.abort();
+    }
   }
 }
 

@@ -112,9 +112,8 @@ const HANDSHAKE = 0x16;
 
 /** Somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake. */
 function tellPlainHttp(door: Door, listener: Listener, socket: Socket, startTls: () => void): void {
-  const ignore = () => {};
   const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
-  socket.on('error', ignore);
+  socket.on('error', () => {});
   socket.once('close', () => clearTimeout(timer));
   socket.once('readable', () => {
     clearTimeout(timer);
@@ -125,7 +124,6 @@ function tellPlainHttp(door: Door, listener: Listener, socket: Socket, startTls:
     }
     if (first[0] === HANDSHAKE) {
       socket.unshift(first);
-      socket.removeListener('error', ignore);
       startTls();
       return;
     }

@@ -9,7 +9,7 @@ export function prefersPage(headers: Headers): boolean {
   const accept = firstValue(headers, 'accept');
   if (accept === undefined) return false;
   const html = Math.max(quality(accept, 'text/html'), quality(accept, 'application/xhtml+xml'));
-  return html > 0 && html >= quality(accept, 'application/json');
+  return html > quality(accept, 'application/json');
 }
 
 /** The q of a media type that is named (not by a wildcard), 0 when it is not named. */

@@ -49,18 +49,18 @@ function isPublicPort(port: number | undefined, mapping: Mapping): boolean {
 }
 
 function withPrefix(path: string, prefix: string): string {
-  if (prefix === '' || hasPrefix(path, prefix)) return path;
+  if (prefix === '' || hasPrefix(path.split('#', 1)[0]!, prefix)) return path;
   return path === '/' ? `${prefix}/` : prefix + path;
 }
 
-/** Maps the Path of a Set-Cookie; all else stays byte for byte. `__Host-` cookies keep `/`, which browsers demand. */
+/** Maps the Path of a Set-Cookie; all else stays byte for byte. `__Host-` cookies keep `/`, which browsers demand (in any letter case). */
 export function mapCookiePath(value: string, prefix: string): string {
-  if (prefix === '' || value.startsWith('__Host-')) return value;
+  if (prefix === '' || /^[ \t]*__host-/i.test(value)) return value;
   const attributes = value.indexOf(';');
   if (attributes === -1) return value;
   return (
     value.slice(0, attributes) +
-    value.slice(attributes).replace(/(;\s*path\s*=\s*)(\/[^;]*)/gi, (_whole, name: string, path: string) => {
+    value.slice(attributes).replace(/(;[ \t]*path[ \t]*=[ \t]*)(\/[^;]*)/gi, (_whole, name: string, path: string) => {
       const trimmed = path.trimEnd();
       if (trimmed === '/') return name + prefix + path.slice(1);
       return name + (hasPrefix(trimmed, prefix) ? path : prefix + path);

@@ -18,6 +18,8 @@ export function readTarget(method: string, target: string): Target | string {
   const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(target);
   if (absolute === null) return 'the request target is neither a path nor an absolute http URL';
   const rest = absolute[2]!;
+  // RFC 9112 §3.2.4: of an OPTIONS without a path the last proxy makes the asterisk-form.
+  if (rest === '' && method === 'OPTIONS') return { path: '*', authority: absolute[1]! };
   return checkPath(rest.charCodeAt(0) === 0x2f ? rest : `/${rest}`, absolute[1]!);
 }
 
@@ -28,7 +30,7 @@ function checkPath(path: string, authority: string | undefined): Target | string
 }
 
 // Also where an encoded slash or a backslash would make it one for the upstream, and `..;` which Java servers strip.
-const DOT_SEGMENT = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|$)/i;
+const DOT_SEGMENT = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?:[/\\;]|%2f|%5c|%3b|$)/i;
 
 /** True when a path (query left out) holds a segment `.` or `..` by any decoding. */
 export function hasDotSegment(path: string): boolean {

@@ -60,6 +60,8 @@ export interface Downstream {
 
 /** What node:net and node:tls sockets have in common, as far as a tunnel needs it. */
 export interface ByteStream {
+  /** False once it was ended, by either side in effect: what is written then is an error. */
+  readonly writable: boolean;
   write(chunk: Uint8Array): boolean;
   end(): unknown;
   pause(): unknown;

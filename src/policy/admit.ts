@@ -18,14 +18,20 @@ export interface Refusal {
   readonly detail: string;
 }
 
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** TRACE and TRACK echo credentials back to scripts; CONNECT is for forward proxies. */
+const REFUSED_METHODS: readonly string[] = ['TRACE', 'TRACK', 'CONNECT'];
+
 /** Checks method, target, Host and size. Returns the reading, or the refusal. */
 export function admit(head: RequestHead, maxFields: number): Admitted | Refusal {
   if (head.headers.length / 2 > maxFields) {
     const count = head.headers.length / 2;
     return refuse(FAILURES.headTooLarge, `the request has ${count} header fields, more than the limit of ${maxFields}`);
   }
-  // TRACE echoes credentials back to scripts; CONNECT is for forward proxies.
-  if (head.method === 'TRACE' || head.method === 'CONNECT' || head.method === 'TRACK') {
+  if (!TOKEN.test(head.method)) return refuse(FAILURES.malformed, 'the method is no token');
+  // In any letter case: HTTP/2 brings what it likes, and node:http's client sends all of them in capitals.
+  if (REFUSED_METHODS.includes(head.method.toUpperCase())) {
     return refuse(FAILURES.methodRefused, `the method ${head.method} is not served here`);
   }
   if (head.problem !== undefined) return refuse(FAILURES.malformed, head.problem);

@@ -1,6 +1,7 @@
 // The header fields that an upstream gets: those of the client that are meant for it, and what we vouch for.
 
 import {
+  countOf,
   FRAMING,
   fieldFlags,
   firstValue,
@@ -75,6 +76,7 @@ function outerPrefix(incoming: Headers, vouched: Vouched): string {
 /** Names that Connection nominates, in lower case; undefined when there are none but the two ordinary options. */
 function nominatedFields(headers: Headers): string[] | undefined {
   const value = firstValue(headers, 'connection');
-  if (value === undefined || value === 'keep-alive' || value === 'close') return undefined;
+  if (value === undefined) return undefined;
+  if ((value === 'keep-alive' || value === 'close') && countOf(headers, 'connection') === 1) return undefined;
   return listMembers(headers, 'connection');
 }

@@ -44,8 +44,8 @@ export function responseHeaders(status: number, upstream: Headers, mapping: Mapp
     }
   }
   out.push('X-Request-Id', requestId);
-  // RFC 9110 §8.6: never in a 204. Last of all, because node:http re-encodes a Content-Disposition that follows it.
-  if (length !== undefined && status !== 204) out.push('Content-Length', length);
+  // RFC 9110 §8.6: never in a 1xx or 204. Last of all, because node:http re-encodes a Content-Disposition that follows it.
+  if (length !== undefined && status >= 200 && status !== 204) out.push('Content-Length', length);
   return out;
 }
 

@@ -73,7 +73,7 @@ export class Door {
       limits: snapshot.limits,
       hosts,
       pools: new Map(snapshot.pools.map((pool) => [pool.name, this.#livePool(pool)])),
-      isTrusted: (address) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'),
+      isTrusted: (address) => isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'),
       isKnownHost: (host) => hosts.has(host),
     };
   }

@@ -178,7 +178,7 @@ export class Forward implements Acting, Receiver, Watched {
     if (!exchange.requestEnded) this.#attempt!.abort();
     this.#letUpload();
     exchange.downstream.end(safeTrailers(trailers));
-    this.deadline = this.#door.now() + this.#active.limits.bodyTimeout;
+    this.deadline = this.#door.now() + this.#active.limits.upstreamIdleTimeout;
   }
 
   onDrain(): void {
@@ -243,7 +243,13 @@ export class Forward implements Acting, Receiver, Watched {
     const { limits } = this.#active;
     const exchange = this.#exchange;
     if (exchange.answered || this.#answerHeld) {
-      this.#end(FAILURES.clientStalled, 'the client has not read its answer for too long');
+      blame(
+        exchange,
+        FAILURES.clientStalled,
+        'the client has not read its answer for too long (limit upstream.idleTimeout)',
+      );
+      this.deadline = Number.POSITIVE_INFINITY;
+      this.#attempt?.abort();
       exchange.downstream.abort();
     } else if (exchange.responded) {
       const limit = `${limits.upstreamIdleTimeout / 1_000} s (limit upstream.idleTimeout)`;

@@ -1,19 +1,17 @@
 // The log: JSON lines on standard output, written without ever blocking the data plane.
 
-import { write } from 'node:fs';
+import { constants, fstatSync, openSync, write } from 'node:fs';
 import type { LogLevel } from '../model/snapshot.ts';
-
-/** Extra members of a line. Values that are undefined are left out. */
-export type Fields = Readonly<Record<string, string | number | boolean | undefined>>;
+import { jsonLine, type Members, PIPE_BUF } from './line.ts';
 
 export interface Log {
-  debug(message: string, fields?: Fields): void;
-  info(message: string, fields?: Fields): void;
-  warn(message: string, fields?: Fields): void;
-  error(message: string, fields?: Fields): void;
+  debug(message: string, fields?: Members): void;
+  info(message: string, fields?: Members): void;
+  warn(message: string, fields?: Members): void;
+  error(message: string, fields?: Members): void;
   /** A line that is already written as JSON. */
   line(text: string): void;
-  /** Waits until all is written. */
+  /** Waits until all is written, or until it is plain that nobody reads. */
   flush(): Promise<void>;
 }
 
@@ -22,9 +20,9 @@ const RANKS = Object.freeze({ debug: 0, info: 1, warn: 2, error: 3, silent: 4 })
 /** A log of lines at least as grave as `level`. Access lines (`line`) are written unless it is `silent`. */
 export function createLog(level: LogLevel, sink: Sink): Log {
   const rank = RANKS[level];
-  const at = (name: Exclude<LogLevel, 'silent'>) => (message: string, fields?: Fields) => {
+  const at = (name: Exclude<LogLevel, 'silent'>) => (message: string, fields?: Members) => {
     if (RANKS[name] >= rank)
-      sink.put(JSON.stringify({ time: new Date().toISOString(), level: name, msg: message, ...fields }));
+      sink.put(jsonLine({ time: new Date().toISOString(), level: name, msg: message, ...fields }));
   };
   return {
     debug: at('debug'),
@@ -44,13 +42,16 @@ export interface Sink {
   flush(): Promise<void>;
 }
 
-/** POSIX promises that a write of this many bytes to a pipe is not interleaved with another process's. */
-const PIPE_BUF = 4_096;
-/** A reader that stands still costs at most this much memory; what comes on top is dropped and counted. */
+/** A reader that stands still costs at most this many bytes of lines; what comes on top is dropped and counted. */
 const MAX_HELD = 4 * 1024 * 1024;
+/** How often a full pipe is tried again, in ms. */
+const RETRY = 10;
+/** How long the end of the process waits for a reader that stands still, in ms. */
+const FLUSH_TIMEOUT = 2_000;
 
 /** Lines to a file descriptor: one write under way at a time, in pieces that several workers may write side by side. */
-export function descriptorSink(descriptor: number): Sink {
+export function descriptorSink(given: number): Sink {
+  const descriptor = withoutBlocking(given);
   let held: string[] = [];
   let heldLength = 0;
   let dropped = 0;
@@ -58,12 +59,13 @@ export function descriptorSink(descriptor: number): Sink {
   let idle: (() => void)[] = [];
 
   function put(line: string): void {
-    if (heldLength + line.length > MAX_HELD) {
+    const length = Buffer.byteLength(line) + 1;
+    if (heldLength + length > MAX_HELD) {
       dropped++;
       return;
     }
     held.push(line);
-    heldLength += line.length;
+    heldLength += length;
     if (!writing) {
       writing = true;
       setImmediate(writeSome);
@@ -74,8 +76,8 @@ export function descriptorSink(descriptor: number): Sink {
     if (dropped > 0 && heldLength < MAX_HELD / 2) {
       const lost = dropped;
       dropped = 0;
-      held.push(
-        JSON.stringify({
+      put(
+        jsonLine({
           time: new Date().toISOString(),
           level: 'warn',
           msg: 'log lines lost: their reader is too slow',
@@ -90,21 +92,52 @@ export function descriptorSink(descriptor: number): Sink {
       return;
     }
     let piece = '';
+    let length = 0;
     let count = 0;
-    while (count < held.length && (count === 0 || piece.length + held[count]!.length < PIPE_BUF))
-      piece += `${held[count++]!}\n`;
+    for (const line of held) {
+      const more = Buffer.byteLength(line) + 1;
+      if (count > 0 && length + more > PIPE_BUF) break;
+      piece += `${line}\n`;
+      length += more;
+      count++;
+    }
     held = held.slice(count);
-    heldLength = held.reduce((sum, line) => sum + line.length, 0);
+    heldLength -= length;
     writeAll(Buffer.from(piece));
   }
 
   function writeAll(bytes: Buffer): void {
     write(descriptor, bytes, (error, written) => {
-      if (error?.code === 'EAGAIN') setTimeout(writeAll, 10, bytes);
+      if (error?.code === 'EAGAIN') setTimeout(writeAll, RETRY, bytes).unref();
       else if (error === null && written < bytes.length) writeAll(bytes.subarray(written));
       else writeSome();
     });
   }
 
-  return { put, flush: () => (writing ? new Promise((done) => idle.push(done)) : Promise.resolve()) };
+  function flush(): Promise<void> {
+    if (!writing) return Promise.resolve();
+    return new Promise((done) => {
+      const timer = setTimeout(done, FLUSH_TIMEOUT);
+      idle.push(() => {
+        clearTimeout(timer);
+        done();
+      });
+    });
+  }
+
+  return { put, flush };
+}
+
+/**
+ * A pipe is opened anew, because a write to a full one would hold a thread in the kernel, and a process with such a thread
+ * does not end, not even by process.exit(). Anew, because O_NONBLOCK on what we share with others would be theirs too.
+ */
+function withoutBlocking(descriptor: number): number {
+  try {
+    if (!fstatSync(descriptor).isFIFO()) return descriptor;
+    return openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    // No /proc, or a pipe that another user made: as it is.
+    return descriptor;
+  }
 }

@@ -1,37 +1,78 @@
-// Redaction: what may not reach a log by way of a query.
+// Redaction: what may not reach a log by way of a query or a path, however it is encoded or nested.
 
-/** Parameters that carry secrets or sessions: logins, OIDC and SAML answers, embed tokens, presigned URLs. */
-const SECRET_PARAMETER =
-  /^(?:.*token.*|.*secret.*|.*password.*|passwd|pwd|code|state|nonce|sig|.*signature.*|.*credential.*|.*api_?key.*|auth|authorization|jwt|session.*|saml.*|relaystate|assertion|username|email|key)$/i;
+/** Names that carry secrets or sessions: logins, OIDC and SAML answers, embed tokens, presigned URLs. */
+const SECRET_NAME =
+  /^(?:.*token.*|.*secret.*|.*passw(?:or)?d.*|passphrase|pass|pwd|otp|ticket|code|code_verifier|state|nonce|sig|.*signature.*|.*credential.*|.*(?:api|access|private)[_-]?key|auth|authorization|jwt|.*session.*|saml.*|relaystate|assertion|username|email|key)$/i;
 
 const MASK = '***';
+/** A value that is encoded more often than this is no value that anybody has to read in a log. */
+const MAX_DECODINGS = 5;
 
-/** A query without its `?`, with the values of secret parameters masked, and anything that looks like a JWT. */
+/** A query without its `?`: the values of secret parameters are masked, and what looks like a token by itself. */
 export function redactQuery(query: string): string {
   if (query === '') return '';
-  return query
-    .split('&')
-    .map((parameter) => {
-      const equals = parameter.indexOf('=');
-      if (equals === -1) return looksLikeToken(parameter) ? MASK : parameter;
-      const name = parameter.slice(0, equals);
-      const value = parameter.slice(equals + 1);
-      if (SECRET_PARAMETER.test(decoded(name)) || looksLikeToken(value)) return `${name}=${MASK}`;
-      return parameter;
-    })
-    .join('&');
+  return query.split('&').map(redactParameter).join('&');
+}
+
+function redactParameter(parameter: string): string {
+  const equals = parameter.indexOf('=');
+  if (equals === -1) return carriesSecret(parameter) ? MASK : parameter;
+  const name = parameter.slice(0, equals);
+  if (carriesSecret(name)) return `${MASK}=${MASK}`;
+  if (isSecretName(decodedWholly(name)) || carriesSecret(parameter.slice(equals + 1))) return `${name}=${MASK}`;
+  return parameter;
+}
+
+/**
+ * The path of a target: user information of an absolute-form, parameters behind a `;`, a fragment or an encoded query are
+ * masked when they carry a secret, and JWTs are.
+ */
+export function redactPath(path: string): string {
+  let out = path.startsWith('/') ? path : path.replace(/^([a-z]+:\/\/)?[^/]*@/i, `$1${MASK}@`);
+  const more = out.search(/[;#]|%(?:3b|3f|23)/i);
+  if (more !== -1 && carriesSecret(out.slice(more))) out = out.slice(0, more) + MASK;
+  return out.replace(/eyJ[\w.-]{8,}/g, MASK);
+}
+
+/** True when a text holds a token, or names a secret in what may be a query, JSON or a form of its own, by any decoding. */
+function carriesSecret(text: string): boolean {
+  let current = text;
+  for (let i = 0; i < MAX_DECODINGS; i++) {
+    if (looksLikeToken(current) || assignsSecret(current)) return true;
+    const next = decoded(current);
+    if (next === current) return false;
+    current = next;
+  }
+  return true;
 }
 
 /** A JWT begins with `{"` in base64url, and a long random-looking value is more likely a secret than of use in a log. */
-function looksLikeToken(value: string): boolean {
-  const text = decoded(value);
+function looksLikeToken(text: string): boolean {
   return text.includes('eyJ') || /[A-Za-z0-9_\-+/=.]{64,}/.test(text) || /\b(?:bearer|basic)\b/i.test(text);
 }
 
+/** `...?token=x`, `a;code=x`, `{"password": "x"}`. Split, not matched: linear for whatever a client sends. */
+function assignsSecret(text: string): boolean {
+  const pieces = text.split(/[=:]/);
+  pieces.pop();
+  return pieces.some((piece) => {
+    const last = piece.split(/[&;?#,{}/+\s]/).findLast((part) => part !== '');
+    return last !== undefined && isSecretName(last);
+  });
+}
+
+/** Any word of it: `token`, `user[password]`, ` code`. */
+function isSecretName(name: string): boolean {
+  return name.split(/[^\w-]/).some((word) => SECRET_NAME.test(word));
+}
+
+function decodedWholly(text: string): string {
+  let current = text;
+  for (let i = 0; i < MAX_DECODINGS; i++) current = decoded(current);
+  return current;
+}
+
+/** Byte for byte, so that one bad escape does not hide the others. */
 function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch {
-    return text;
-  }
+  return text.replace(/%([0-9a-f]{2})/gi, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

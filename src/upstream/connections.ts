@@ -155,14 +155,12 @@ export class Connections {
 function watch(socket: Socket): void {
   socket.on('data', onIdleEvent);
   socket.on('end', onIdleEvent);
-  socket.on('error', onIdleEvent);
   socket.resume();
 }
 
 function stopWatching(socket: Socket): void {
   socket.removeListener('data', onIdleEvent);
   socket.removeListener('end', onIdleEvent);
-  socket.removeListener('error', onIdleEvent);
 }
 
 function onIdleEvent(this: Socket): void {
@@ -205,6 +203,8 @@ function openSocket(endpoint: Endpoint, timeout: number, resolver: Resolver, ope
   };
   const onConnect = () => {
     cleanUp();
+    // Between two exchanges nobody else listens, and an error that nobody hears ends the process.
+    socket.on('error', () => {});
     holdWriteErrors(socket);
     opened(socket, undefined, '');
   };

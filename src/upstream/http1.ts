@@ -137,14 +137,22 @@ class Http1Attempt implements Attempt, Seeker {
     this.reused = reused;
     this.address = socket.remoteAddress ?? '';
     this.connectTime = this.#now() - this.#startTime;
-    const client = openRequest({
-      method,
-      path: target,
-      headers: framed(this.#request),
-      agent: handOver(socket) as Agent,
-      maxHeaderSize: MAX_RESPONSE_HEAD,
-      insecureHTTPParser: false,
-    });
+    let client: ClientRequest;
+    try {
+      client = openRequest({
+        method,
+        path: target,
+        headers: framed(this.#request),
+        agent: handOver(socket) as Agent,
+        maxHeaderSize: MAX_RESPONSE_HEAD,
+        insecureHTTPParser: false,
+      });
+    } catch (error) {
+      socket.destroy();
+      const detail = `HTTP/1.1 cannot carry this request (${(error as Error).message})`;
+      process.nextTick(() => this.#fail(FAILURES.malformed, detail));
+      return;
+    }
     this.#client = client;
     // node:http stops listing fields at this number; the size of the head is the limit.
     client.maxHeadersCount = 0;

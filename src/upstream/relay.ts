@@ -46,6 +46,8 @@ export function relay(down: ByteStream, up: ByteStream, idleTimeout: number, end
     from.setKeepAlive(true, 60_000);
     from.setTimeout(idleTimeout);
     from.on('data', (chunk) => {
+      // The other end has said its last word, and its close is under way: nobody is left to read this.
+      if (!to.writable) return;
       count(chunk.length);
       if (!to.write(chunk)) from.pause();
     });

@@ -1,5 +1,7 @@
 // Runs Portico as its users do: a process of its own, told everything by environment variables.
 
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import type { Door } from './exchange.ts';
@@ -12,7 +14,7 @@ export interface Portico {
   readonly httpPort: number;
   readonly httpsPort: number;
   readonly adminPort: number;
-  /** PEM of the authority that its certificate is from; undefined when it made its own. */
+  /** PEM of the authority that its certificate is from, the test's or (in the demo) its own. */
   readonly ca: string;
   readonly caFile: string;
   readonly process: Running;
@@ -37,7 +39,9 @@ export const LAUNCHER = fileURLToPath(new URL('../../src/launch.mjs', import.met
 export async function startPortico(t: Test, env: Readonly<Record<string, string>>): Promise<Portico> {
   const cwd = makeFolder(t, 'door');
   const names = [env.FRONTEND_DNS, env.BACKEND_DNS].filter((name) => name !== undefined && name !== '') as string[];
-  const [httpPort, httpsPort, adminPort] = [await freePort(), await freePort(), await freePort()];
+  const httpPort = Number(env.HTTP_PORT ?? (await freePort()));
+  const httpsPort = Number(env.HTTPS_PORT ?? (await freePort()));
+  const adminPort = Number(env.ADMIN_PORT ?? (await freePort()));
   const made = names.length > 0 && env.SSL_CRT === undefined ? await makeTestCertificate(cwd, names) : undefined;
   const process_ = await startProcess(t, {
     command: process.execPath,
@@ -54,13 +58,14 @@ export async function startPortico(t: Test, env: Readonly<Record<string, string>
     },
     isReady: () => answersOnUrl(`http://127.0.0.1:${adminPort}/readyz`),
   });
-  const ca = made?.ca ?? '';
+  const caFile = made?.caFile ?? join(cwd, 'certs', 'local-ca.crt');
+  const ca = existsSync(caFile) ? readFileSync(caFile, 'latin1') : '';
   return {
     httpPort,
     httpsPort,
     adminPort,
     ca,
-    caFile: made?.caFile ?? '',
+    caFile,
     process: process_,
     cwd,
     door: (serverName) => ({ port: httpsPort, ca, serverName }),
