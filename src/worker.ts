@@ -9,11 +9,13 @@ import { freeze, type Snapshot } from './model/snapshot.ts';
 import { Door } from './proxy/door.ts';
 import { fail } from './proxy/reply.ts';
 import { createLog, descriptorSink } from './telemetry/log.ts';
+import { ownFamilies } from './telemetry/scrape.ts';
 import { Http1Transport } from './upstream/http1.ts';
 
 /** Time for the last answers and aborts to leave, in ms. */
 const LAST_BYTES = 100;
 
+const ownMeasures = ownFamilies(process.argv[2] ?? '');
 const sink = descriptorSink(1);
 let prepared: { readonly snapshot: Snapshot; readonly certificates: Certificates } | undefined;
 let door: Door | undefined;
@@ -77,7 +79,13 @@ async function open(snapshot: Snapshot, first: Certificates): Promise<void> {
   setInterval(() => {
     door?.sweep();
     transport?.sweep();
+    publish().catch(() => {});
   }, 1_000).unref();
+}
+
+/** The supervisor asks for nothing when it is scraped: a saturated worker would answer late. */
+async function publish(): Promise<void> {
+  if (door !== undefined) report({ kind: 'measures', families: [...door.measures(), ...(await ownMeasures())] });
 }
 
 /** Accepts nothing more, waits until every answer ended or the deadline (ms) is over, and leaves. */

@@ -1,6 +1,7 @@
 // The admin listener: the health of this instance, for orchestrators and for people. On loopback unless told otherwise.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Scrape } from '../telemetry/scrape.ts';
 
 /** One line of a verbose answer. */
 export interface Check {
@@ -10,14 +11,20 @@ export interface Check {
   readonly detail?: string;
 }
 
+/** What the admin listener tells. */
+export interface Told {
+  checks(): readonly Check[];
+  scrape(accept: string): Promise<Scrape>;
+}
+
 export interface Admin {
   close(): void;
 }
 
-/** Serves `/livez`, `/readyz` and `/healthz`. Rejects with the system's error when the port cannot be bound. */
-export async function openAdmin(host: string, port: number, checks: () => readonly Check[]): Promise<Admin> {
+/** Serves `/livez`, `/readyz`, `/healthz` and `/metrics`. Rejects with the system's error when the port cannot be bound. */
+export async function openAdmin(host: string, port: number, told: Told): Promise<Admin> {
   const server = createServer({ headersTimeout: 5_000, requestTimeout: 5_000, maxHeaderSize: 16 * 1024 });
-  server.on('request', (request, response) => answer(request, response, checks));
+  server.on('request', (request, response) => answer(request, response, told));
   server.maxConnections = 100;
   await new Promise<void>((bound, failed) => {
     server.once('error', failed);
@@ -34,7 +41,7 @@ export async function openAdmin(host: string, port: number, checks: () => readon
   };
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, checks: () => readonly Check[]): void {
+function answer(request: IncomingMessage, response: ServerResponse, told: Told): void {
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return send(response, 405, 'only GET and HEAD are answered here\n', { Allow: 'GET, HEAD' });
   const [path, query = ''] = (request.url ?? '').split('?');
@@ -44,9 +51,11 @@ function answer(request: IncomingMessage, response: ServerResponse, checks: () =
       return report(response, [{ name: 'process', ok: true }], verbose, 'livez');
     case '/readyz':
     case '/healthz':
-      return report(response, checks(), verbose, path.slice(1));
+      return report(response, told.checks(), verbose, path.slice(1));
+    case '/metrics':
+      return sendScrape(request, response, told);
     default:
-      return send(response, 404, 'here are /livez, /readyz and /healthz (each with ?verbose)\n');
+      return send(response, 404, 'here are /livez, /readyz and /healthz (each with ?verbose), and /metrics\n');
   }
 }
 
@@ -59,6 +68,13 @@ function report(response: ServerResponse, checks: readonly Check[], verbose: boo
     return check.detail === undefined ? state : `${state}: ${check.detail}`;
   });
   send(response, ok ? 200 : 503, `${lines.join('\n')}\n${name} check ${ok ? 'passed' : 'failed'}\n`);
+}
+
+function sendScrape(request: IncomingMessage, response: ServerResponse, told: Told): void {
+  told.scrape(request.headers.accept ?? '').then(
+    ({ contentType, text }) => send(response, 200, text, { 'Content-Type': contentType }),
+    (error: Error) => send(response, 500, `the metrics could not be put together: ${error.message}\n`),
+  );
 }
 
 function send(response: ServerResponse, status: number, text: string, headers: Record<string, string> = {}): void {

@@ -2,8 +2,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { type Demo, startDemo } from '../demo/demo.ts';
+import type { Family } from '../model/measures.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
+import { gauge } from '../telemetry/metrics.ts';
+import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
 import { type Admin, type Check, openAdmin } from './admin.ts';
 import { banner } from './banner.ts';
 import { type LoadedCertificate, loadCertificate } from './certificate-files.ts';
@@ -12,6 +15,7 @@ import type { CertificatePair, Configuration } from './configuration.ts';
 import { ensureLocalCertificate } from './local-authority.ts';
 import { checkPorts, portProblem } from './ports.ts';
 import { ConfigError } from './problem.ts';
+import { version } from './version.ts';
 import { Workers } from './workers.ts';
 
 /** Exit codes of `portico run`. */
@@ -69,6 +73,8 @@ class Supervisor {
   readonly #ticketKeys = randomBytes(48);
   #certificate: LoadedCertificate | undefined;
   #generation = 0;
+  readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
+  readonly #ownFamilies = ownFamilies('supervisor');
   #admin: Admin | undefined;
   /** All workers have served; from then on one that serves is enough. */
   #started = false;
@@ -85,7 +91,10 @@ class Supervisor {
     const { adminHost, adminPort } = this.#configuration;
     const snapshot = this.#compile();
     try {
-      this.#admin = await openAdmin(adminHost, adminPort, () => this.#checks());
+      this.#admin = await openAdmin(adminHost, adminPort, {
+        checks: () => this.#checks(),
+        scrape: (accept) => this.#scrape(accept),
+      });
     } catch (error) {
       throw new ConfigError([
         portProblem({ variable: 'ADMIN_PORT', address: adminHost, port: adminPort }, error as NodeJS.ErrnoException),
@@ -143,9 +152,14 @@ class Supervisor {
     const before = this.#certificate;
     try {
       await this.#workers.replace(this.#compile());
+      this.#reloads.succeeded++;
+      this.#reloads.succeededAt = Date.now();
+      this.#reloads.lastSucceeded = true;
       this.#log.info('reloaded', { generation: this.#generation });
     } catch (error) {
       this.#certificate = before;
+      this.#reloads.failed++;
+      this.#reloads.lastSucceeded = false;
       this.#log.error('the reload failed, everything stays as it was', { error: (error as Error).message });
     }
   }
@@ -159,6 +173,48 @@ class Supervisor {
       certificates: [this.#certificate.certificate],
       ticketKeys: this.#ticketKeys,
     });
+  }
+
+  async #scrape(accept: string): Promise<Scrape> {
+    return renderScrape([this.#families(), await this.#ownFamilies(), ...(await this.#workers.families())], accept);
+  }
+
+  /** What only the supervisor knows. */
+  #families(): Family[] {
+    const one = (value: number, labels: Record<string, string> = {}) => [{ labels, value }];
+    const reloads = this.#reloads;
+    const source = this.#configuration.demo ? 'local' : 'file';
+    const notAfter = (this.#certificate?.notAfter.getTime() ?? 0) / 1_000;
+    const names = this.#certificate?.certificate.names ?? [];
+    return [
+      gauge('portico_build_info', 'Always 1', one(1, { version: version(), node: process.versions.node }), 'first'),
+      gauge('portico_workers', 'Workers that serve', one(this.#workers.serving)),
+      gauge(
+        'portico_config_last_reload_successful',
+        '1 when the last reload (or the start) went well',
+        one(reloads.lastSucceeded ? 1 : 0),
+      ),
+      gauge(
+        'portico_config_last_reload_success_timestamp_seconds',
+        'When a configuration last came into force',
+        one(reloads.succeededAt / 1_000),
+      ),
+      gauge(
+        'portico_tls_certificate_not_after_timestamp_seconds',
+        'When the certificate in force expires',
+        names.map((name) => ({ labels: { name, source }, value: notAfter })),
+      ),
+      {
+        name: 'portico_tls_certificate_reload_total',
+        help: 'Times that the certificate files were read again',
+        type: 'counter',
+        aggregator: 'sum',
+        values: [
+          { labels: { result: 'success' }, value: reloads.succeeded },
+          { labels: { result: 'failure' }, value: reloads.failed },
+        ],
+      },
+    ];
   }
 
   #checks(): Check[] {

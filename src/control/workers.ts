@@ -1,9 +1,11 @@
 // The workers of a supervisor: forked, given snapshots in two phases, restarted with back-off, drained.
 
 import { type ChildProcess, fork } from 'node:child_process';
+import type { Family } from '../model/measures.ts';
 import type { Order, Report } from '../model/orders.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
+import { sumFamilies } from '../telemetry/scrape.ts';
 
 const PROGRAM = new URL('../worker.ts', import.meta.url);
 const MAX_BACKOFF = 30_000;
@@ -13,10 +15,13 @@ const HEALTHY_AFTER = 60_000;
 const ANSWER_TIMEOUT = 20_000;
 
 interface Worker {
+  /** Its place, from 0: a label that a restart does not change. */
+  readonly slot: number;
   readonly child: ChildProcess;
   readonly startedAt: number;
   serving: boolean;
   forced: number;
+  families: readonly Family[];
   /** Waits for the next report of some kind; rejected when the worker ends. */
   waiting: { readonly kinds: readonly Report['kind'][]; settle(report: Report | Error): void } | undefined;
 }
@@ -26,6 +31,8 @@ export class Workers {
   readonly #log: Log;
   readonly #all = new Set<Worker>();
   #snapshot: Snapshot | undefined;
+  /** What workers had counted that have ended since. */
+  #retired: Promise<Family[]> = Promise.resolve([]);
   #crashes = 0;
   #stopping = false;
 
@@ -49,7 +56,7 @@ export class Workers {
   async start(snapshot: Snapshot): Promise<void> {
     this.#snapshot = snapshot;
     try {
-      await Promise.all(Array.from({ length: this.#count }, () => this.#startOne(snapshot)));
+      await Promise.all(Array.from({ length: this.#count }, (_, slot) => this.#startOne(slot, snapshot)));
     } catch (error) {
       this.#stopping = true;
       this.kill();
@@ -81,15 +88,28 @@ export class Workers {
     return forced.reduce((sum, each) => sum + each, 0);
   }
 
+  /** What all workers count, those that ended included: a counter never goes back. */
+  async families(): Promise<(readonly Family[])[]> {
+    return [await this.#retired, ...[...this.#all].map((worker) => worker.families)];
+  }
+
   kill(): void {
     this.#stopping = true;
     for (const worker of this.#all) worker.child.kill('SIGKILL');
   }
 
-  async #startOne(snapshot: Snapshot): Promise<void> {
+  async #startOne(slot: number, snapshot: Snapshot): Promise<void> {
     // Structured clone, so that bytes stay bytes; and none of our own flags, which may be those of a debugger.
-    const child = fork(PROGRAM, [], { serialization: 'advanced', execArgv: [] });
-    const worker: Worker = { child, startedAt: Date.now(), serving: false, forced: 0, waiting: undefined };
+    const child = fork(PROGRAM, [String(slot)], { serialization: 'advanced', execArgv: [] });
+    const worker: Worker = {
+      slot,
+      child,
+      startedAt: Date.now(),
+      serving: false,
+      forced: 0,
+      families: [],
+      waiting: undefined,
+    };
     this.#all.add(worker);
     child.on('message', (report: Report) => onReport(worker, report));
     child.once('error', (error) => worker.waiting?.settle(error));
@@ -124,15 +144,24 @@ export class Workers {
     const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
     worker.serving = false;
     this.#all.delete(worker);
+    this.#retire(worker);
     worker.waiting?.settle(new Error(`a worker ended while it was starting (${how})`));
     if (this.#stopping) return;
     // While the first ones start, start() fails; later ones are replaced.
     if (!serving && this.#crashes === 0) return;
     if (Date.now() - worker.startedAt > HEALTHY_AFTER) this.#crashes = 0;
-    this.#restart(how);
+    this.#restart(worker.slot, how);
   }
 
-  #restart(how: string): void {
+  /** Gauges of a process end with it; what it counted stays. */
+  #retire({ families }: Worker): void {
+    const counted = families.filter(
+      (family) => family.aggregator === 'sum' && family.type !== 'gauge' && family.name.startsWith('portico_'),
+    );
+    this.#retired = this.#retired.then((before) => sumFamilies([before, counted]));
+  }
+
+  #restart(slot: number, how: string): void {
     const delay = Math.min(MAX_BACKOFF, 500 * 2 ** Math.min(this.#crashes++, 10));
     this.#log.error('a worker ended; the others serve on, and it is started again', {
       how,
@@ -141,7 +170,7 @@ export class Workers {
     });
     setTimeout(() => {
       if (this.#stopping) return;
-      this.#startOne(this.#snapshot!).catch((error: Error) => {
+      this.#startOne(slot, this.#snapshot!).catch((error: Error) => {
         this.#log.error('a worker could not be started again', { error: error.message });
       });
     }, delay);
@@ -149,7 +178,8 @@ export class Workers {
 }
 
 function onReport(worker: Worker, report: Report): void {
-  if (report.kind === 'drained') worker.forced = report.forced;
+  if (report.kind === 'measures') worker.families = report.families;
+  else if (report.kind === 'drained') worker.forced = report.forced;
   else if (worker.waiting?.kinds.includes(report.kind)) worker.waiting.settle(report);
 }
 

@@ -99,6 +99,7 @@ function tlsServer(
     tellPlainHttp(door, listener, socket, () => startTls!.call(server, socket));
   });
   server.on('secureConnection', (socket: TLSSocket) => {
+    door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
     if (socket.alpnProtocol === 'h2') serveHttp2(socket, listener, door, sessions);
     else startHttp1!.call(server, socket);
   });

@@ -20,7 +20,8 @@ export interface Mapping {
 
 /** Maps a Location or Content-Location. What is not ours, or cannot be read, stays as it is. */
 export function mapLocation(value: string, mapping: Mapping): string {
-  if (value.startsWith('/') && !value.startsWith('//')) return withPrefix(value, mapping.prefix);
+  // Browsers read `\` as a slash and pass over tabs, so that `/\other.example` names a host as well.
+  if (/^\/(?![/\\\t])/.test(value)) return withPrefix(value, mapping.prefix);
   const absolute = /^(?:(https?):)?\/\/([^/?#]*)(.*)$/i.exec(value);
   if (absolute === null) return value;
   const scheme = absolute[1]?.toLowerCase();

@@ -1,5 +1,6 @@
 // What supervisor and worker say to each other. A new snapshot goes in two phases: all accept it, then all commit; or none does.
 
+import type { Family } from './measures.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** From the supervisor to a worker. */
@@ -15,5 +16,7 @@ export type Report =
   | { readonly kind: 'accepted'; readonly generation: number }
   | { readonly kind: 'refused'; readonly generation: number; readonly reason: string }
   | { readonly kind: 'serving'; readonly generation: number }
+  /** Once a second: all that it has counted since it started. */
+  | { readonly kind: 'measures'; readonly families: readonly Family[] }
   /** `forced` counts the exchanges that the deadline cut. */
   | { readonly kind: 'drained'; readonly forced: number };

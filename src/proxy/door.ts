@@ -2,9 +2,11 @@
 
 import { BlockList, isIP } from 'node:net';
 import type { Exchange, Transport } from '../model/exchange.ts';
+import type { Family } from '../model/measures.ts';
 import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
 import type { EndpointState } from '../policy/balance.ts';
 import type { Log } from '../telemetry/log.ts';
+import { gauge, Metrics } from '../telemetry/metrics.ts';
 
 /** A snapshot with its tables built. An exchange keeps the one that it started with. */
 export interface Active {
@@ -37,6 +39,7 @@ export class Door {
   draining = false;
   readonly transport: Transport;
   readonly log: Log;
+  readonly metrics = new Metrics();
   /** The steady clock, in ms. */
   readonly now: () => number;
   readonly newId: () => string;
@@ -63,6 +66,24 @@ export class Door {
   sweep(): void {
     const now = this.now();
     for (const each of this.watched) if (each.deadline <= now) each.onDeadline();
+  }
+
+  /** All that was counted, and how things stand now. */
+  measures(): Family[] {
+    const endpoints = [...this.active.pools.values()].flatMap((each) =>
+      each.authorities.map((endpoint, i) => ({
+        labels: { pool: each.pool.name, endpoint },
+        value: each.states[i]!.failures === 0 ? 1 : 0,
+      })),
+    );
+    const one = (value: number) => [{ labels: {}, value }];
+    const inFlight = this.exchanges.size - this.tunnels.size;
+    return [
+      ...this.metrics.publish(),
+      gauge('portico_http_requests_in_flight', 'Requests whose answer is not complete', one(inFlight)),
+      gauge('portico_websocket_connections', 'Open websockets', one(this.tunnels.size)),
+      gauge('portico_upstream_up', '0 when the last connect to the endpoint failed, for any worker', endpoints, 'min'),
+    ];
   }
 
   #build(snapshot: Snapshot): Active {

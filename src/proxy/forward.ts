@@ -11,6 +11,7 @@ import { avoidFor, pickEndpoint } from '../policy/balance.ts';
 import { requestHeaders } from '../policy/request-headers.ts';
 import { responseHeaders, trailers as safeTrailers } from '../policy/response-headers.ts';
 import { mayRetry } from '../policy/retry.ts';
+import { increment, type PoolMetrics } from '../telemetry/metrics.ts';
 import { relay } from '../upstream/relay.ts';
 import type { Active, Door, LivePool, Watched } from './door.ts';
 import { fail } from './reply.ts';
@@ -27,7 +28,9 @@ export class Forward implements Acting, Receiver, Watched {
   readonly #pool: LivePool;
   readonly #request: UpstreamRequest;
   readonly #mapping: Mapping;
+  readonly #metrics: PoolMetrics;
   #attempt: Attempt | undefined;
+  #attemptStart = 0;
   /** The endpoint of the attempt, by its place in the pool. */
   #index = 0;
   /** A bit for each endpoint that was tried. */
@@ -47,6 +50,7 @@ export class Forward implements Acting, Receiver, Watched {
     this.#active = active;
     this.#exchange = exchange;
     this.#pool = active.pools.get(route.pool)!;
+    this.#metrics = door.metrics.pool(route.pool);
     this.#request = {
       method: head.method,
       target: admitted.path === '*' ? '*' : stripPrefix(admitted.path, route.prefix),
@@ -91,7 +95,8 @@ export class Forward implements Acting, Receiver, Watched {
     // Until a connection is there, the body waits with the client: a failed connect then costs nothing.
     if (!exchange.requestEnded) this.#holdUpload();
     // The transport has the deadline of the connect, but a place in its waiting line counts as waiting for the answer.
-    this.deadline = this.#door.now() + this.#active.limits.responseTimeout;
+    this.#attemptStart = this.#door.now();
+    this.deadline = this.#attemptStart + this.#active.limits.responseTimeout;
     this.#attempt = this.#door.transport.open(this.#request, this.#endpoint, this, sameEndpoint);
     if (this.#attempt.connected) this.onConnected();
   }
@@ -138,6 +143,7 @@ export class Forward implements Acting, Receiver, Watched {
     state.avoidUntil = 0;
     exchange.upstreamAddress = attempt.address;
     exchange.connectTime = attempt.connectTime;
+    if (!attempt.reused) this.#metrics.connect.observe(attempt.connectTime / 1_000);
     this.#letUpload();
     this.#moveDeadline();
   }
@@ -174,6 +180,7 @@ export class Forward implements Acting, Receiver, Watched {
   onEnd(trailers: Headers): void {
     const exchange = this.#exchange;
     exchange.answered = true;
+    this.#metrics.request.observe((this.#door.now() - this.#attemptStart) / 1_000);
     // An upload that is still under way has its answer: the rest goes nowhere, on neither side.
     if (!exchange.requestEnded) this.#attempt!.abort();
     this.#letUpload();
@@ -221,6 +228,7 @@ export class Forward implements Acting, Receiver, Watched {
   onFailure(failure: Failure, detail: string): void {
     const exchange = this.#exchange;
     if (failure.unsent) this.#avoid();
+    increment(this.#metrics.errors, failure.code);
     const again = mayRetry({
       failure,
       method: exchange.head.method,
@@ -232,6 +240,7 @@ export class Forward implements Acting, Receiver, Watched {
     const untried = pickEndpoint(this.#pool.states, this.#index, this.#tried, this.#door.now()) !== -1;
     if (this.#attempts < MAX_ATTEMPTS && (again === 'fresh-connection' || (again === 'other-endpoint' && untried))) {
       exchange.retries++;
+      increment(this.#metrics.retries, failure.code);
       this.#try(again === 'fresh-connection');
       return;
     }
@@ -253,12 +262,14 @@ export class Forward implements Acting, Receiver, Watched {
       exchange.downstream.abort();
     } else if (exchange.responded) {
       const limit = `${limits.upstreamIdleTimeout / 1_000} s (limit upstream.idleTimeout)`;
+      increment(this.#metrics.errors, FAILURES.upstreamIdle.code);
       this.#end(FAILURES.upstreamIdle, `${this.#hop()} has sent nothing for ${limit}`);
     } else if (!exchange.requestEnded && !this.#uploadHeld) {
       const limit = `${limits.bodyTimeout / 1_000} s (limit downstream.bodyTimeout)`;
       this.#end(FAILURES.bodyTimeout, `the request body stood still for ${limit}`);
     } else {
       const limit = `${limits.responseTimeout / 1_000} s (limit upstream.responseTimeout)`;
+      increment(this.#metrics.errors, FAILURES.responseTimeout.code);
       this.#end(FAILURES.responseTimeout, `${this.#hop()} did not begin to answer within ${limit}`);
     }
   }

@@ -1,8 +1,9 @@
 // Settle: the one end of an exchange.
 
 import type { Exchange } from '../model/exchange.ts';
-import type { Failure } from '../model/failure.ts';
+import { FAILURES, type Failure } from '../model/failure.ts';
 import { accessLine } from '../telemetry/access-log.ts';
+import type { AbortPhase } from '../telemetry/metrics.ts';
 import type { Door } from './door.ts';
 
 /** Runs once for an exchange: lets go of what it holds, and writes its access line. */
@@ -11,7 +12,19 @@ export function settle(door: Door, exchange: Exchange): void {
   exchange.settled = true;
   exchange.acting?.release();
   door.exchanges.delete(exchange);
-  door.log.line(accessLine(exchange, door.now()));
+  const endTime = door.now();
+  const metrics = door.metrics.route(exchange.origin.listener, exchange.route?.name ?? 'none');
+  metrics.count(exchange.head.method, exchange.status, (endTime - exchange.startTime) / 1_000);
+  metrics.bytesIn += exchange.bytesIn;
+  metrics.bytesOut += exchange.bytesOut;
+  if (exchange.failure === FAILURES.clientGone) door.metrics.abort(abortPhase(exchange));
+  door.log.line(accessLine(exchange, endTime));
+}
+
+function abortPhase(exchange: Exchange): AbortPhase {
+  if (exchange.upstreamStatus === 101) return 'websocket';
+  if (exchange.responded) return 'response';
+  return exchange.requestEnded ? 'waiting' : 'request';
 }
 
 /** Notes why an exchange fails; the first reason stays. */

@@ -164,7 +164,10 @@ class Http1Attempt implements Attempt, Seeker {
     client.on('drain', () => {
       if (!this.#over) this.#receiver.onDrain();
     });
-    client.on('close', () => this.#fail(FAILURES.lost, 'the connection was closed before an answer'));
+    client.on('close', () => {
+      // With an answer there, its own events tell: what is left of it may still wait to be read.
+      if (this.#answer === undefined) this.#fail(FAILURES.lost, 'the connection was closed before an answer');
+    });
     if (upgrade) client.on('upgrade', (answer, stream: Socket, first) => this.#onUpgrade(answer, stream, first));
     socket.once('free', () => this.#connections.giveBack(socket, this.#keepAlive));
     if (bodyLength === NO_BODY || bodyLength === 0) client.end();
@@ -206,7 +209,8 @@ class Http1Attempt implements Attempt, Seeker {
       this.#fail(FAILURES.malformedResponse, `its answer is no valid HTTP (${error.message})`);
     } else if (this.#answer === undefined) {
       this.#fail(FAILURES.lost, `the connection was lost before an answer (${error.message})`);
-    } else {
+    } else if (!this.#answer.complete) {
+      // A whole answer that waits to be read is not spoilt by what happens to its connection.
       this.#onAnswerError(error);
     }
   }
@@ -223,6 +227,9 @@ class Http1Attempt implements Attempt, Seeker {
   }
 }
 
+/** Methods that ordinarily have no body, and for which node:http frames none. */
+const BODILESS: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS'];
+
 /** The fields as they go out: the end-to-end ones, then what frames this message and this connection. */
 function framed(request: UpstreamRequest): Headers {
   const headers = request.headers.slice();
@@ -230,10 +237,9 @@ function framed(request: UpstreamRequest): Headers {
   else headers.push('Connection', 'keep-alive');
   if (request.bodyLength >= 0) headers.push('Content-Length', String(request.bodyLength));
   else if (request.bodyLength === UNTIL_END) headers.push('Transfer-Encoding', 'chunked');
-  // RFC 9110 §8.6: a method that expects a body says so when there is none; else some servers answer 411 or wait.
-  else if (request.method === 'POST' || request.method === 'PUT' || request.method === 'PATCH') {
-    headers.push('Content-Length', '0');
-  }
+  // RFC 9110 §8.6: a method that may expect a body says so when there is none; else some servers answer 411 or wait, and
+  // node:http would say "chunked".
+  else if (!BODILESS.includes(request.method)) headers.push('Content-Length', '0');
   return headers;
 }
 
