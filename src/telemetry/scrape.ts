@@ -23,9 +23,14 @@ export interface Scrape {
 /** All groups as one page. OpenMetrics when the Accept field asks for it. */
 export async function renderScrape(groups: readonly (readonly Family[])[], accept: string): Promise<Scrape> {
   const openMetrics = accept.includes('application/openmetrics-text');
-  const registry = aggregate(groups);
+  const registry = aggregate(openMetrics ? groups.map((families) => families.map(withoutTotal)) : groups);
   if (openMetrics) registry.setContentType(AggregatorRegistry.OPENMETRICS_CONTENT_TYPE as never);
   return { contentType: registry.contentType, text: await registry.metrics() };
+}
+
+/** OpenMetrics names a counter without its `_total`, which prom-client adds to the series. */
+function withoutTotal(family: Family): Family {
+  return family.type === 'counter' ? { ...family, name: family.name.replace(/_total$/, '') } : family;
 }
 
 function aggregate(groups: readonly (readonly Family[])[]): Registry {

@@ -1,26 +1,11 @@
 // Workers: the death of one costs its own connections only, and none outlives its supervisor.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { childrenOf } from '../support/children.ts';
 import { httpsGet } from '../support/https-get.ts';
 import { startPortico } from '../support/portico.ts';
 import { waitFor } from '../support/ports.ts';
-
-/** The children of a process, by what /proc tells. */
-function childrenOf(pid: number): number[] {
-  const children: number[] = [];
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-      const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      if (Number(parent) === pid) children.push(Number(name));
-    } catch {
-      // It ended between the two looks.
-    }
-  }
-  return children;
-}
 
 function isAlive(pid: number): boolean {
   try {
