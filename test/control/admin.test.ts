@@ -1,0 +1,123 @@
+// The admin listener: what orchestrators, people and scrapers are told about this instance.
+
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { connect, createServer } from 'node:net';
+import t from 'tap';
+import { type Check, openAdmin, type Told } from '../../src/control/admin.ts';
+import { freePort } from '../support/ports.ts';
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+function ask(port: number, path: string, method = 'GET', headers: Record<string, string> = {}): Promise<Answer> {
+  return new Promise((answered, failed) => {
+    const asking = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => answered({ status: response.statusCode, headers: response.headers, text }));
+    });
+    asking.on('error', failed);
+    asking.end();
+  });
+}
+
+let checks: Check[] = [];
+const told: Told = {
+  checks: () => checks,
+  scrape: async (accept) => {
+    if (accept === 'broken') throw new Error('a worker did not answer');
+    return { contentType: 'text/x-metrics', text: `accepted ${accept}\n` };
+  },
+};
+const port = await freePort();
+const admin = await openAdmin('127.0.0.1', port, told);
+t.teardown(() => admin.close());
+t.beforeEach(() => {
+  checks = [
+    { name: 'configuration', ok: true },
+    { name: 'listeners', ok: true, detail: '2 of 2 workers serve' },
+  ];
+});
+
+t.test('ready', async (t) => {
+  for (const path of ['/readyz', '/healthz', '/livez', '/readyz?', '/readyz?verbosely']) {
+    const { status, text, headers } = await ask(port, path);
+    t.strictSame([status, text], [200, 'ok\n'], path);
+    t.match(headers, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+  }
+});
+
+t.test('verbose lists the checks', async (t) => {
+  for (const path of ['/readyz?verbose', '/readyz?a=b&verbose=1']) {
+    const { status, text } = await ask(port, path);
+    t.equal(status, 200);
+    t.equal(text, '[+]configuration ok\n[+]listeners ok: 2 of 2 workers serve\nreadyz check passed\n', path);
+  }
+  t.equal((await ask(port, '/livez?verbose')).text, '[+]process ok\nlivez check passed\n');
+  t.match((await ask(port, '/healthz?verbose')).text, /\nhealthz check passed\n$/);
+});
+
+t.test('not ready: 503, and why without asking; alive all the same', async (t) => {
+  checks.push({ name: 'not-draining', ok: false });
+  for (const path of ['/readyz', '/healthz', '/readyz?verbose']) {
+    const { status, text } = await ask(port, path);
+    t.equal(status, 503, path);
+    t.match(text, /^\[\+\]configuration ok\n.*\n\[-\]not-draining failed\n\w+ check failed\n$/, path);
+  }
+  t.equal((await ask(port, '/livez')).status, 200);
+});
+
+t.test('checks are asked anew for each request', async (t) => {
+  t.equal((await ask(port, '/readyz')).status, 200);
+  checks = [{ name: 'certificate', ok: false, detail: 'valid until yesterday' }];
+  t.equal((await ask(port, '/readyz')).text, '[-]certificate failed: valid until yesterday\nreadyz check failed\n');
+});
+
+t.test('metrics, in the form that the scraper accepts', async (t) => {
+  t.match(await ask(port, '/metrics', 'GET', { Accept: 'text/plain' }), {
+    status: 200,
+    headers: { 'content-type': 'text/x-metrics', 'cache-control': 'no-store' },
+    text: 'accepted text/plain\n',
+  });
+  t.match(await ask(port, '/metrics?x', 'GET'), { status: 200, text: 'accepted \n' });
+  t.match(await ask(port, '/metrics', 'GET', { Accept: 'broken' }), { status: 500, text: /a worker did not answer/ });
+});
+
+t.test('HEAD, other methods, other paths', async (t) => {
+  const { status, text } = await ask(port, '/readyz', 'HEAD');
+  t.strictSame([status, text], [200, '']);
+  for (const method of ['POST', 'DELETE', 'OPTIONS']) {
+    t.match(await ask(port, '/readyz', method), { status: 405, headers: { allow: 'GET, HEAD' } }, method);
+  }
+  for (const path of ['/', '/readyz/', '//readyz', '/x', '/Readyz', '/metrics/../readyz'])
+    t.equal((await ask(port, path)).status, 404, path);
+});
+
+t.test('a port that is taken rejects with the reason', async (t) => {
+  await t.rejects(openAdmin('127.0.0.1', port, told), { code: 'EADDRINUSE' });
+});
+
+t.test('close ends the connections and frees the port', async (t) => {
+  const other = await freePort();
+  const closing = await openAdmin('127.0.0.1', other, told);
+  const socket = connect(other, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.resume();
+  const closed = once(socket, 'close');
+  // An answer first, so that the connection is known to be accepted.
+  socket.write('GET /livez HTTP/1.1\r\nHost: a\r\n\r\n');
+  await once(socket, 'data');
+  closing.close();
+  await closed;
+  const server = createServer().listen(other, '127.0.0.1');
+  await once(server, 'listening');
+  server.close();
+  t.pass('closed and bound anew');
+});

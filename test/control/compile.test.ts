@@ -1,0 +1,93 @@
+// Compile: configurations become snapshots that are frozen, can be cloned, and look as the golden files say.
+
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { apiBaseRoute, compile, type Materials, namesOf } from '../../src/control/compile.ts';
+import { readEnvironment } from '../../src/control/environment.ts';
+import type { Snapshot } from '../../src/model/snapshot.ts';
+
+const materials = (): Materials => ({
+  generation: 7,
+  certificates: [{ names: ['toucan.example'], chain: 'CHAIN', key: 'KEY' }],
+  ticketKeys: new Uint8Array(48).fill(9),
+});
+
+const COMMON = {
+  FRONTEND_DNS: 'toucan.example',
+  FRONTEND_SERVICE: 'frontend-1,https://frontend-2:8443',
+  BACKEND_SERVICE: 'backend:5000',
+  SSL_CRT: 'a.crt',
+  SSL_KEY: 'a.key',
+};
+/** Each has a golden file of its name. */
+const CASES: Readonly<Record<string, Record<string, string>>> = {
+  'two-domains': { ...COMMON, BACKEND_DNS: 'api.example', TRUSTED_PROXIES: '10.0.0.0/8,::1', DRAIN_TIMEOUT: '5s' },
+  'one-domain': {
+    ...COMMON,
+    API_PREFIX: '/api/v1',
+    LISTEN_HOST: '127.0.0.1',
+    PUBLIC_HTTPS_PORT: '8443',
+    LOG_LEVEL: 'warn',
+  },
+  demo: {},
+};
+
+/** As JSON, without what is secret: a golden file holds no keys. */
+function shape(snapshot: Snapshot): unknown {
+  const { ticketKeys: _ticketKeys, certificates, ...rest } = snapshot;
+  return JSON.parse(JSON.stringify({ ...rest, certificates: certificates.map(({ names }) => ({ names })) }));
+}
+
+for (const [name, environment] of Object.entries(CASES)) {
+  t.test(`golden: ${name}`, async (t) => {
+    const golden = new URL(`../golden/compile/${name}.json`, import.meta.url);
+    const snapshot = compile(readEnvironment(environment), materials());
+    t.strictSame(shape(snapshot), JSON.parse(readFileSync(golden, 'utf8')));
+    t.notMatch(readFileSync(golden, 'utf8'), /KEY|"key"|ticket/, 'no key is in it');
+  });
+
+  t.test(`${name}: frozen all the way down, and cloned without loss`, async (t) => {
+    const snapshot = compile(readEnvironment(environment), materials());
+    const thawed: string[] = [];
+    const look = (value: unknown, path: string) => {
+      if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+      if (!Object.isFrozen(value)) thawed.push(path);
+      for (const [key, inner] of Object.entries(value)) look(inner, `${path}.${key}`);
+    };
+    look(snapshot, 'snapshot');
+    t.strictSame(thawed, []);
+    t.strictSame(structuredClone(snapshot), snapshot);
+  });
+
+  t.test(`${name}: what routes rely on`, async (t) => {
+    const { hosts, pools, listeners } = compile(readEnvironment(environment), materials());
+    const names = pools.map((pool) => pool.name);
+    for (const host of hosts) {
+      t.equal(host.routes.at(-1)?.prefix, '', 'the last route of a host is for all paths');
+      const lengths = host.routes.map((route) => route.prefix.length);
+      t.strictSame(
+        lengths,
+        lengths.toSorted((a, b) => b - a),
+        'longest prefix first',
+      );
+      for (const route of host.routes) t.ok(names.includes(route.pool), `${route.name} has its pool`);
+    }
+    t.equal(new Set(listeners.map((each) => each.name)).size, listeners.length, 'listeners have names of their own');
+  });
+}
+
+t.test('the same input gives the same snapshot', async (t) => {
+  const configuration = readEnvironment(CASES['two-domains']!);
+  t.strictSame(compile(configuration, materials()), compile(configuration, materials()));
+});
+
+t.test('the names that a certificate must cover', async (t) => {
+  t.strictSame(namesOf(readEnvironment(CASES['two-domains']!).sites), ['toucan.example', 'api.example']);
+  t.strictSame(namesOf(readEnvironment(CASES['one-domain']!).sites), ['toucan.example']);
+});
+
+t.test("the frontend's API_BASEROUTE", async (t) => {
+  t.equal(apiBaseRoute(readEnvironment(CASES['two-domains']!)), 'https://api.example');
+  t.equal(apiBaseRoute(readEnvironment(CASES['one-domain']!)), 'https://toucan.example:8443/api/v1');
+  t.equal(apiBaseRoute(readEnvironment({})), 'https://api-toucan.localhost:8000');
+});

@@ -1,0 +1,311 @@
+// The environment's variables: what each means, what is wrong with a wrong one, and all that is wrong at once.
+
+import { availableParallelism } from 'node:os';
+import t, { type Test } from 'tap';
+import { readEnvironment } from '../../src/control/environment.ts';
+import { ConfigError, type Problem } from '../../src/control/problem.ts';
+
+type Variables = Record<string, string | undefined>;
+
+const TWO_DOMAINS: Variables = {
+  FRONTEND_DNS: 'toucan.example',
+  FRONTEND_SERVICE: 'frontend',
+  BACKEND_DNS: 'api.example',
+  BACKEND_SERVICE: 'backend',
+  SSL_CRT: '/certs/a.crt',
+  SSL_KEY: '/certs/a.key',
+};
+
+function problemsOf(variables: Variables): readonly Problem[] {
+  try {
+    readEnvironment(variables);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+/** Exactly one problem, whose place is the variable, with something to do about it. */
+function refused(t: Test, variables: Variables, place: string, message: RegExp): void {
+  const problems = problemsOf(variables);
+  const name = `${place}=${variables[place]}`;
+  t.strictSame(
+    problems.map((problem) => problem.place),
+    [place],
+    name,
+  );
+  t.match(problems[0]?.message, message, `${name}: what is wrong`);
+  t.match(problems[0]?.hint, /\w{3}/, `${name}: what to do`);
+}
+
+const dropIn = (more: Variables = {}) => readEnvironment({ ...TWO_DOMAINS, ...more });
+
+t.test('nothing set: the demo, on its own names and ports', async (t) => {
+  t.strictSame(readEnvironment({}), {
+    demo: true,
+    listenHost: undefined,
+    httpPort: 7000,
+    httpsPort: 8000,
+    publicHttpsPort: 8000,
+    adminHost: '127.0.0.1',
+    adminPort: 9180,
+    sites: {
+      frontendName: 'toucan.localhost',
+      backendName: 'api-toucan.localhost',
+      apiPrefix: '/_api',
+      frontend: [],
+      backend: [],
+    },
+    certificate: undefined,
+    trustedProxies: [],
+    workers: availableParallelism(),
+    logLevel: 'info',
+    drainTimeout: 30_000,
+    warnings: [],
+  });
+});
+
+t.test('the six variables set: the drop-in for two domains', async (t) => {
+  const { demo, sites, certificate, httpPort, httpsPort, publicHttpsPort, warnings } = dropIn();
+  t.strictSame([demo, httpPort, httpsPort, publicHttpsPort, warnings], [false, 7000, 8000, 443, []]);
+  t.strictSame(sites, {
+    frontendName: 'toucan.example',
+    backendName: 'api.example',
+    apiPrefix: '/_api',
+    frontend: [{ host: 'frontend', port: 80, tls: false }],
+    backend: [{ host: 'backend', port: 80, tls: false }],
+  });
+  t.strictSame(certificate, { certFile: '/certs/a.crt', keyFile: '/certs/a.key' });
+});
+
+t.test('ports alone still mean the demo, any of the six the drop-in', async (t) => {
+  t.match(readEnvironment({ HTTPS_PORT: '8443', HTTP_PORT: '8080', ADMIN_PORT: '1', LOG_LEVEL: 'warn' }), {
+    demo: true,
+    publicHttpsPort: 8443,
+  });
+  t.ok(readEnvironment({ FRONTEND_DNS: '', SSL_CRT: '  ' }).demo, 'an empty one is not set');
+  for (const [name, value] of Object.entries(TWO_DOMAINS)) {
+    const places = problemsOf({ [name]: value }).map((problem) => problem.place);
+    const required = ['FRONTEND_DNS', 'FRONTEND_SERVICE', 'BACKEND_SERVICE', 'SSL_CRT', 'SSL_KEY'];
+    t.strictSame(places.sort(), required.filter((each) => each !== name).sort(), `${name} alone`);
+  }
+});
+
+t.test('one domain: BACKEND_DNS unset, or the same as FRONTEND_DNS', async (t) => {
+  for (const name of [undefined, '', ' ', 'toucan.example', 'TOUCAN.example']) {
+    t.match(
+      dropIn({ BACKEND_DNS: name }).sites,
+      { frontendName: 'toucan.example', backendName: undefined },
+      String(name),
+    );
+  }
+});
+
+t.test('names of sites', async (t) => {
+  t.equal(dropIn({ FRONTEND_DNS: ' Toucan.EXAMPLE ' }).sites.frontendName, 'toucan.example');
+  for (const place of ['FRONTEND_DNS', 'BACKEND_DNS']) {
+    for (const value of [
+      'https://toucan.example',
+      'toucan.example:443',
+      'toucan.example/x',
+      '*.example',
+      'a b',
+      'a,b',
+      'a..b',
+      '-a',
+      '::1',
+    ]) {
+      refused(t, { ...TWO_DOMAINS, [place]: value }, place, /no host name/);
+    }
+  }
+});
+
+t.test('API_PREFIX', async (t) => {
+  const prefix = (value: string) => dropIn({ BACKEND_DNS: '', API_PREFIX: value }).sites.apiPrefix;
+  t.equal(prefix(''), '/_api');
+  t.equal(prefix('/api/v1/'), '/api/v1');
+  t.equal(prefix('/a~b@c//'), '/a~b@c');
+  for (const value of [
+    '/',
+    '//',
+    'api',
+    '/a//b',
+    '/..',
+    '/a/../b',
+    '/.',
+    '/a?b',
+    '/a#b',
+    '/a b',
+    '/a%2fb',
+    '/\xe9',
+    'https://a/x',
+    '/..;',
+    '\\a',
+  ]) {
+    refused(t, { ...TWO_DOMAINS, BACKEND_DNS: '', API_PREFIX: value }, 'API_PREFIX', /no path prefix/);
+  }
+  t.match(dropIn({ API_PREFIX: '/x' }).warnings, [/API_PREFIX has no effect/], 'with two domains a warning');
+  t.strictSame(dropIn({ API_PREFIX: '/x', BACKEND_DNS: '' }).warnings, []);
+});
+
+t.test('endpoints: host, host and port, or a URL', async (t) => {
+  const cases: [string, string, number, boolean][] = [
+    ['backend', 'backend', 80, false],
+    ['backend:5000', 'backend', 5000, false],
+    ['BackEnd_1.stack', 'backend_1.stack', 80, false],
+    ['http://backend', 'backend', 80, false],
+    ['http://backend:8080/', 'backend', 8080, false],
+    ['https://backend', 'backend', 443, true],
+    ['HTTPS://backend:8443', 'backend', 8443, true],
+    ['10.0.0.7', '10.0.0.7', 80, false],
+    ['::1', '::1', 80, false],
+    ['[::1]:5000', '::1', 5000, false],
+    ['http://[FE80::1]', 'fe80::1', 80, false],
+  ];
+  for (const [value, host, port, tls] of cases) {
+    t.strictSame(dropIn({ BACKEND_SERVICE: value }).sites.backend, [{ host, port, tls }], value);
+  }
+  const bad = [
+    'backend:',
+    'backend:0',
+    'backend:65536',
+    'backend:http',
+    'http://',
+    'ftp://backend',
+    'unix:/run/x',
+    'http://a/path',
+    '/x',
+  ];
+  for (const value of [
+    ...bad,
+    'http://a?b',
+    'http://user:pass@a',
+    'user@a',
+    'a b',
+    'a/b',
+    'http://a#b',
+    'backend:80:80',
+    'http//a',
+  ]) {
+    refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: value }, 'BACKEND_SERVICE', /lists ".*": \w/);
+    refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: value }, 'FRONTEND_SERVICE', /lists ".*": \w/);
+  }
+});
+
+t.test('the frontend may have several endpoints', async (t) => {
+  t.strictSame(dropIn({ FRONTEND_SERVICE: ' a, b:81 ,,http://c, ' }).sites.frontend, [
+    { host: 'a', port: 80, tls: false },
+    { host: 'b', port: 81, tls: false },
+    { host: 'c', port: 80, tls: false },
+  ]);
+  refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: 'a,A:80' }, 'FRONTEND_SERVICE', /twice/);
+  refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: ' , ,' }, 'FRONTEND_SERVICE', /no endpoint/);
+  const many = Array.from({ length: 32 }, (_, i) => `f${i}`);
+  refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: many.join() }, 'FRONTEND_SERVICE', /32 endpoints/);
+  t.equal(dropIn({ FRONTEND_SERVICE: many.slice(1).join() }).sites.frontend.length, 31);
+});
+
+t.test('the backend may not, and the reason is told', async (t) => {
+  refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: 'a,b' }, 'BACKEND_SERVICE', /2 endpoints.* only once/);
+  t.match(problemsOf({ ...TWO_DOMAINS, BACKEND_SERVICE: 'a,b' })[0]?.hint, /two backend containers .* corrupt/);
+  refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: ',' }, 'BACKEND_SERVICE', /no endpoint/);
+});
+
+t.test('ports', async (t) => {
+  const read = dropIn({ HTTP_PORT: '80', HTTPS_PORT: ' 443 ', ADMIN_PORT: '65535', PUBLIC_HTTPS_PORT: '8443' });
+  t.match(read, { httpPort: 80, httpsPort: 443, adminPort: 65_535, publicHttpsPort: 8_443 });
+  for (const place of ['HTTP_PORT', 'HTTPS_PORT', 'ADMIN_PORT', 'PUBLIC_HTTPS_PORT']) {
+    for (const value of ['0', '65536', '-1', '+80', '80.0', '8e3', '0x50', 'http', '80 81', '99999999999']) {
+      refused(t, { [place]: value }, place, /is "/);
+    }
+  }
+});
+
+t.test('two listeners on one port', async (t) => {
+  refused(t, { HTTP_PORT: '8000' }, 'HTTPS_PORT', /8000, the same port as HTTP_PORT/);
+  refused(t, { ADMIN_PORT: '7000' }, 'ADMIN_PORT', /the same port as HTTP_PORT/);
+  t.equal(problemsOf({ HTTP_PORT: '1', HTTPS_PORT: '1', ADMIN_PORT: '1' }).length, 2);
+});
+
+t.test('addresses to listen on', async (t) => {
+  for (const value of ['0.0.0.0', '127.0.0.1', '::', '::1', 'fe80::1%eth0']) {
+    t.match(readEnvironment({ LISTEN_HOST: value, ADMIN_HOST: value }), { listenHost: value, adminHost: value }, value);
+  }
+  for (const place of ['LISTEN_HOST', 'ADMIN_HOST']) {
+    for (const value of ['localhost', '256.0.0.1', '*', '[::1]', '127.0.0.1:80', '10.0.0.0/8']) {
+      refused(t, { [place]: value }, place, /no IP address/);
+    }
+  }
+});
+
+t.test('TRUSTED_PROXIES', async (t) => {
+  t.strictSame(readEnvironment({ TRUSTED_PROXIES: ' 10.0.0.7, 172.16.0.0/12,,::1 , fd00::/8' }).trustedProxies, [
+    ...['10.0.0.7', '172.16.0.0/12', '::1', 'fd00::/8'],
+  ]);
+  t.strictSame(readEnvironment({ TRUSTED_PROXIES: ' , ' }).trustedProxies, []);
+  for (const value of [
+    'proxy',
+    '10.0.0',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/x',
+    '10.0.0.0/8/8',
+    '::/129',
+    '/8',
+    '10.0.0.0/-1',
+    '10.0.0.1-9',
+    '*',
+  ]) {
+    refused(t, { TRUSTED_PROXIES: value }, 'TRUSTED_PROXIES', /no address or network/);
+  }
+  t.equal(problemsOf({ TRUSTED_PROXIES: 'a,10.0.0.1,b' }).length, 2, 'each wrong entry is told');
+});
+
+t.test('WORKERS', async (t) => {
+  t.equal(readEnvironment({ WORKERS: '1' }).workers, 1);
+  t.equal(readEnvironment({ WORKERS: '256' }).workers, 256);
+  for (const value of ['0', '257', '-1', '1.5', 'auto', '1e2']) refused(t, { WORKERS: value }, 'WORKERS', /is "/);
+});
+
+t.test('LOG_LEVEL', async (t) => {
+  for (const level of ['debug', 'info', 'warn', 'error', 'silent']) {
+    t.equal(readEnvironment({ LOG_LEVEL: level.toUpperCase() }).logLevel, level);
+  }
+  for (const value of ['trace', 'warning', '1', 'toString']) refused(t, { LOG_LEVEL: value }, 'LOG_LEVEL', /is "/);
+});
+
+t.test('DRAIN_TIMEOUT', async (t) => {
+  const cases: [string, number][] = [
+    ['0', 0],
+    ['30', 30_000],
+    ['45s', 45_000],
+    ['2m', 120_000],
+    ['2 h', 7_200_000],
+    ['24h', 86_400_000],
+  ];
+  for (const [value, ms] of cases) t.equal(readEnvironment({ DRAIN_TIMEOUT: value }).drainTimeout, ms, value);
+  for (const value of ['-1', '1.5s', '1d', '30ms', 's', '1h30m', '1e3', '0x10'])
+    refused(t, { DRAIN_TIMEOUT: value }, 'DRAIN_TIMEOUT', /no duration/);
+  for (const value of ['25h', '999999m', '999999h', '86401'])
+    refused(t, { DRAIN_TIMEOUT: value }, 'DRAIN_TIMEOUT', /too long/);
+});
+
+t.test('all that is wrong comes at once, a line each', async (t) => {
+  const wrong: Variables = {
+    ...{ FRONTEND_DNS: 'https://x', FRONTEND_SERVICE: 'a/b', BACKEND_DNS: 'a:1', BACKEND_SERVICE: 'a,b', SSL_CRT: '' },
+    ...{ API_PREFIX: 'x', HTTP_PORT: 'x', HTTPS_PORT: 'x', ADMIN_PORT: 'x', PUBLIC_HTTPS_PORT: 'x', LISTEN_HOST: 'x' },
+    ...{ ADMIN_HOST: 'x', TRUSTED_PROXIES: 'x', WORKERS: 'x', LOG_LEVEL: 'x', DRAIN_TIMEOUT: 'x' },
+  };
+  const problems = problemsOf(wrong);
+  const places = problems.map((problem) => problem.place).sort();
+  t.strictSame(places, [...Object.keys(wrong), 'SSL_KEY'].sort());
+  const { message } = new ConfigError(problems);
+  t.equal(message.split('\n').length, problems.length);
+  for (const problem of problems)
+    t.ok(message.includes(`${problem.place} ${problem.message} (${problem.hint})`), problem.place);
+});
+
+t.test('other variables do not matter', async (t) => {
+  t.ok(readEnvironment({ PATH: '/bin', HTTP_PROXY: 'http://evil.example', frontend_dns: 'x' }).demo);
+});

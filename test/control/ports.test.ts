@@ -1,0 +1,83 @@
+// Ports that cannot be bound: each is found before anything starts, and named with the variable to change.
+
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import t, { type Test } from 'tap';
+import { checkPorts, portProblem } from '../../src/control/ports.ts';
+import { ConfigError, type Problem } from '../../src/control/problem.ts';
+import { freePort } from '../support/ports.ts';
+
+async function takenPort(t: Test, host = '127.0.0.1'): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function problemsOf(
+  ...wanted: [variable: string, address: string | undefined, port: number][]
+): Promise<readonly Problem[]> {
+  try {
+    await checkPorts(wanted.map(([variable, address, port]) => ({ variable, address, port })));
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+t.test('free ports pass, and are free afterwards', async (t) => {
+  const [a, b] = [await freePort(), await freePort()];
+  t.strictSame(await problemsOf(['HTTPS_PORT', '127.0.0.1', a], ['HTTP_PORT', undefined, b]), []);
+  t.strictSame(await problemsOf(['HTTPS_PORT', '127.0.0.1', a], ['HTTP_PORT', undefined, b]), []);
+});
+
+t.test('taken ports are all named, with their variables', async (t) => {
+  const [a, b, free] = [await takenPort(t), await takenPort(t), await freePort()];
+  const problems = await problemsOf(
+    ['HTTPS_PORT', '127.0.0.1', a],
+    ['HTTP_PORT', '127.0.0.1', free],
+    ['ADMIN_PORT', '127.0.0.1', b],
+  );
+  t.strictSame(problems, [
+    {
+      place: 'HTTPS_PORT',
+      message: `127.0.0.1 port ${a} is taken by another process`,
+      hint: 'stop that one, or set HTTPS_PORT to a free port',
+    },
+    {
+      place: 'ADMIN_PORT',
+      message: `127.0.0.1 port ${b} is taken by another process`,
+      hint: 'stop that one, or set ADMIN_PORT to a free port',
+    },
+  ]);
+});
+
+t.test('a port that one address has taken is not free for all addresses', async (t) => {
+  const taken = await takenPort(t, '0.0.0.0');
+  t.match(await problemsOf(['HTTP_PORT', undefined, taken]), [
+    { place: 'HTTP_PORT', message: `port ${taken} is taken by another process` },
+  ]);
+});
+
+t.test('an address that this machine does not have', async (t) => {
+  // RFC 5737: for documentation, so nobody's.
+  const problems = await problemsOf(['ADMIN_PORT', '192.0.2.1', await freePort()]);
+  t.match(problems, [
+    { place: 'ADMIN_PORT', message: /192\.0\.2\.1 port \d+: this machine has no such address/, hint: /address/ },
+  ]);
+});
+
+t.test('errors in words', async (t) => {
+  const wanted = { variable: 'HTTP_PORT', address: undefined, port: 80 };
+  const error = (code: string) => Object.assign(new Error(`listen ${code}`), { code });
+  t.strictSame(portProblem(wanted, error('EACCES')), {
+    place: 'HTTP_PORT',
+    message: 'port 80 needs privileges',
+    hint: 'set HTTP_PORT to a port above 1023',
+  });
+  t.strictSame(portProblem(wanted, error('EMFILE')), {
+    place: 'HTTP_PORT',
+    message: 'port 80 cannot be bound: listen EMFILE',
+  });
+});

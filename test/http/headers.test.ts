@@ -1,0 +1,123 @@
+// The header table: what is known of a name whatever its case, aliases that fold into guarded names, and reading flat lists.
+
+import t from 'tap';
+import {
+  allValues,
+  countOf,
+  FRAMING,
+  fieldFlags,
+  firstValue,
+  GUARDED,
+  HOP_BY_HOP,
+  IDENTITY,
+  isGuardedAlias,
+  listMembers,
+  NO_TRAILER,
+  PROTECTED,
+  SECRET,
+} from '../../src/http/headers.ts';
+
+const has = (name: string, flag: number) => (fieldFlags(name) & flag) !== 0;
+
+t.test('fields of one connection are hop-by-hop, and no other field is', async (t) => {
+  for (const name of ['Connection', 'KEEP-ALIVE', 'Proxy-Connection', 'te', 'Transfer-Encoding', 'Upgrade', 'Proxy']) {
+    t.ok(has(name, HOP_BY_HOP), name);
+  }
+  for (const name of ['Proxy-Authorization', 'Proxy-Authenticate', 'Proxy-Authentication-Info', 'HTTP2-Settings']) {
+    t.ok(has(name, HOP_BY_HOP), name);
+  }
+  for (const name of ['Host', 'Authorization', 'Cookie', 'Trailer', 'Expect', 'Content-Type', 'X-Anything', 'Via']) {
+    t.notOk(has(name, HOP_BY_HOP), name);
+  }
+});
+
+t.test('fields that Connection may not take away', async (t) => {
+  const names = ['Authorization', 'Cookie', 'Set-Cookie', 'Host', 'Content-Length', 'Content-Type', 'Origin', 'Range'];
+  names.push('X-Forwarded-For', 'X-Forwarded-Whatever', 'Forwarded', 'X-Real-IP', 'X-Request-Id', 'Client-Cert');
+  names.push('Access-Control-Allow-Origin', 'Sec-WebSocket-Protocol', 'Cache-Control', 'Location', 'WWW-Authenticate');
+  for (const name of names) t.ok(has(name.toUpperCase(), PROTECTED), name);
+  t.notOk(has('X-Json-Flavor', PROTECTED));
+});
+
+t.test('fields that say who the client is', async (t) => {
+  for (const name of ['X-Forwarded-For', 'x-forwarded-port', 'Forwarded', 'X-Real-IP', 'X-Request-Id', 'Client-Cert']) {
+    t.ok(has(name, IDENTITY), name);
+  }
+  for (const name of ['Host', 'User-Agent', 'Origin', 'X-Forwarded', 'Authorization'])
+    t.notOk(has(name, IDENTITY), name);
+});
+
+t.test('values that no log may show', async (t) => {
+  for (const name of ['Authorization', 'Proxy-Authorization', 'Cookie', 'Set-Cookie', 'Sec-WebSocket-Protocol']) {
+    t.ok(has(name, SECRET), name);
+  }
+});
+
+t.test('what frames, routes, authenticates or identifies stays out of trailers', async (t) => {
+  const names = ['Content-Length', 'Transfer-Encoding', 'Host', 'Authorization', 'Set-Cookie', 'Trailer', 'Connection'];
+  for (const name of [...names, 'X-Forwarded-For', 'Content-Encoding', 'Access-Control-Allow-Origin', 'Location']) {
+    t.ok(has(name, NO_TRAILER), name);
+  }
+  for (const name of ['Server-Timing', 'Digest', 'grpc-status', 'X-Checksum', 'ETag'])
+    t.equal(fieldFlags(name), 0, name);
+});
+
+t.test('only two fields frame a message', async (t) => {
+  for (const name of ['content-length', 'transfer-encoding']) t.ok(has(name, FRAMING), name);
+  for (const name of ['trailer', 'expect', 'connection', 'content-type']) t.notOk(has(name, FRAMING), name);
+});
+
+t.test('a spelling with _ or . of a guarded field is an alias', async (t) => {
+  const aliases = ['X_Forwarded_For', 'X-Forwarded_For', 'X.Forwarded.For', 'x_real_ip', 'Content_Length'];
+  aliases.push('Transfer_Encoding', 'X_Request_Id', 'Client_Cert', 'Client.Cert-Chain', 'Proxy_Authorization');
+  aliases.push('proxy_', 'Proxy_Anything', 'X_Forwarded_Anything', 'HTTP2_Settings', 'Proxy.Connection');
+  for (const name of aliases) t.ok(isGuardedAlias(name), name);
+  for (const name of [
+    'X-Forwarded-For',
+    'Authorization',
+    'X_Custom',
+    'a.b',
+    'Content_Type',
+    'HOST_',
+    'Proxy-Anything',
+  ]) {
+    t.notOk(isGuardedAlias(name), name);
+  }
+});
+
+t.test('every guarded field is guarded in both spellings', async (t) => {
+  const guarded = ['connection', 'te', 'upgrade', 'content-length', 'transfer-encoding', 'trailer', 'expect', 'host'];
+  for (const name of [...guarded, 'authorization', 'cookie', 'forwarded', 'x-real-ip', 'x-request-id', 'client-cert']) {
+    t.ok(has(name, GUARDED), name);
+    if (!name.includes('-')) continue;
+    t.ok(isGuardedAlias(name.replaceAll('-', '_')), `${name} with _`);
+    t.ok(isGuardedAlias(name.replaceAll('-', '.').toUpperCase()), `${name} with . and capitals`);
+  }
+});
+
+t.test('reading a flat list', async (t) => {
+  const headers = [
+    'Accept',
+    'a',
+    'X-List',
+    'One, two',
+    'x-list',
+    ' ,THREE ,,',
+    'Host',
+    'first',
+    'hOST',
+    'second',
+    'Empty',
+    '',
+  ];
+  t.equal(firstValue(headers, 'host'), 'first');
+  t.equal(firstValue(headers, 'empty'), '');
+  t.equal(firstValue(headers, 'first'), undefined, 'a value is no name');
+  t.equal(firstValue([], 'host'), undefined);
+  t.strictSame(allValues(headers, 'host'), ['first', 'second']);
+  t.strictSame(allValues(headers, 'absent'), []);
+  t.equal(countOf(headers, 'host'), 2);
+  t.equal(countOf(headers, 'hos'), 0);
+  t.strictSame(listMembers(headers, 'x-list'), ['one', 'two', 'three']);
+  t.strictSame(listMembers(headers, 'empty'), []);
+});
