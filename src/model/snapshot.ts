@@ -114,7 +114,7 @@ export const LIMITS: Limits = Object.freeze({
 
 /** Makes a snapshot unchangeable, all the way down (typed arrays cannot be frozen and are left). */
 export function freeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value;
   for (const inner of Object.values(value)) freeze(inner);
   return Object.freeze(value);
 }

@@ -44,7 +44,8 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     if (name.length === 7 && head.bodyLength !== UNTIL_END && name.toLowerCase() === 'trailer') continue;
     out.push(name, incoming[i + 1]!);
   }
-  if (listMembers(incoming, 'te').includes('trailers')) out.push('TE', 'trailers');
+  if (firstValue(incoming, 'te') !== undefined && listMembers(incoming, 'te').includes('trailers'))
+    out.push('TE', 'trailers');
   out.push('X-Forwarded-For', vouched.chain);
   pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Proto', vouched.scheme);
   pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Host', vouched.authority);

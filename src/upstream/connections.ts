@@ -68,7 +68,11 @@ export class Connections {
   /** Opens a connection, or lines up for one. The seeker is told later, never at once. */
   seek(seeker: Seeker): void {
     if (this.count < this.#limits.upstreamConnections) this.#open(seeker);
-    else if (this.#waiting.length < this.#limits.waiting) this.#waiting.push(seeker);
+    else if (this.#idle.length > 0 && this.#waiting.length === 0) {
+      // All places are taken, and one of them by an idle connection that this request may not use: it makes room.
+      this.#waiting.push(seeker);
+      this.#idle.shift()!.socket.destroy();
+    } else if (this.#waiting.length < this.#limits.waiting) this.#waiting.push(seeker);
     else {
       const detail = `${this.#waiting.length} requests already wait for one of its ${this.#limits.upstreamConnections} connections`;
       process.nextTick(() => seeker.onNoSocket(FAILURES.busy, detail));
@@ -113,6 +117,7 @@ export class Connections {
   }
 
   close(): void {
+    this.#waiting.length = 0;
     for (const socket of this.#all) socket.destroy();
   }
 
@@ -176,7 +181,7 @@ function openSocket(endpoint: Endpoint, timeout: number, resolver: Resolver, ope
     fromCache = cached;
   });
   const { host, port } = endpoint;
-  const common = {
+  const options = {
     host,
     port,
     lookup,
@@ -186,8 +191,8 @@ function openSocket(endpoint: Endpoint, timeout: number, resolver: Resolver, ope
     keepAliveInitialDelay: 60_000,
   };
   const socket = endpoint.tls
-    ? tlsConnect({ ...common, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 ? { servername: host } : {}) })
-    : netConnect(common);
+    ? tlsConnect({ ...options, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 ? { servername: host } : {}) })
+    : netConnect(options);
   const deadline = setTimeout(() => {
     finish(FAILURES.connectTimeout, `no connection within ${timeout} ms (limit upstream.connectTimeout)`);
   }, timeout);

@@ -234,7 +234,8 @@ const BODILESS: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS'];
 function framed(request: UpstreamRequest): Headers {
   const headers = request.headers.slice();
   if (request.upgrade) headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
-  else headers.push('Connection', 'keep-alive');
+  // RFC 9110 §10.1.4: whoever sends TE nominates it.
+  else headers.push('Connection', firstValue(headers, 'te') === undefined ? 'keep-alive' : 'keep-alive, TE');
   if (request.bodyLength >= 0) headers.push('Content-Length', String(request.bodyLength));
   else if (request.bodyLength === UNTIL_END) headers.push('Transfer-Encoding', 'chunked');
   // RFC 9110 §8.6: a method that may expect a body says so when there is none; else some servers answer 411 or wait, and

@@ -42,7 +42,11 @@ export class Resolver {
       process.nextTick(answer, null, known.addresses, true);
       return;
     }
-    this.#resolveAnew(host, (error, addresses) => answer(error, addresses, false));
+    this.#resolveAnew(host, (error, addresses) => {
+      // A resolver that fails is no reason to forget a place that works.
+      if (error !== null && known !== undefined) answer(null, known.addresses, true);
+      else answer(error, addresses, false);
+    });
   }
 
   /** The next connection asks anew. */
@@ -56,7 +60,6 @@ export class Resolver {
     if (this.#asking.has(host) || (known !== undefined && this.#now() - known.resolvedAt < MAX_AGE)) return;
     this.#resolveAnew(host, (error, addresses) => {
       if (error === null && (known === undefined || !sameAddresses(known.addresses, addresses))) changed(addresses);
-      // A resolver that fails is no reason to forget a place that works.
       if (error !== null && known !== undefined) this.#remember(host, known.addresses);
     });
   }

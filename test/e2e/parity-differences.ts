@@ -106,6 +106,12 @@ const EVERYWHERE: readonly KnownDifference[] = [
     reason: 'said by the HTTP/1.1 client of Node; it is what HTTP/1.1 means anyway',
   },
   {
+    place: 'upstream field connection',
+    caddy: ABSENT,
+    portico: 'keep-alive, TE',
+    reason: 'whoever sends TE nominates it (RFC 9110 section 10.1.4); Caddy does not',
+  },
+  {
     place: 'upstream field accept-encoding',
     caddy: 'gzip',
     portico: ABSENT,
