@@ -1,0 +1,125 @@
+// A door in the test's own process: a snapshot written by hand, real listeners on loopback, and its access lines in a list.
+
+import { randomBytes, randomUUID } from 'node:crypto';
+import { type OpenListener, openListener } from '../../src/downstream/listener.ts';
+import { buildCertificateTable } from '../../src/downstream/tls.ts';
+import { type Endpoint, freeze, LIMITS, type Limits, type Listener, type Snapshot } from '../../src/model/snapshot.ts';
+import { Door } from '../../src/proxy/door.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { Http1Transport } from '../../src/upstream/http1.ts';
+import { Resolver } from '../../src/upstream/resolver.ts';
+import { makeAuthority, makeCertificate } from './certificates.ts';
+
+/** The one host of a test door: `/_api` (stripped) is the backend's, all else the frontend's. */
+export const HOST = 'door.test';
+/** What redirects and mapped Locations name. */
+export const PUBLIC_PORT = 443;
+
+export interface DoorOptions {
+  readonly frontend: readonly Endpoint[];
+  readonly backend: readonly Endpoint[];
+  readonly limits?: Partial<Limits>;
+  readonly trustedProxies?: readonly string[];
+  readonly resolver?: Resolver;
+  /** How often deadlines are looked at, in ms: once a second, as a worker does. */
+  readonly sweepEvery?: number;
+}
+
+export interface TestDoor {
+  readonly plainPort: number;
+  readonly tlsPort: number;
+  readonly redirectPort: number;
+  readonly ca: string;
+  /** Access lines, parsed. */
+  readonly lines: Record<string, unknown>[];
+  readonly door: Door;
+  close(): void;
+}
+
+export interface TestIdentity {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+let identity: Promise<TestIdentity> | undefined;
+
+/** One authority and certificate for all doors of a test file. */
+export function testIdentity(): Promise<TestIdentity> {
+  identity ??= makeIdentity();
+  return identity;
+}
+
+async function makeIdentity(): Promise<TestIdentity> {
+  const authority = await makeAuthority();
+  const leaf = await makeCertificate({ names: [HOST], issuer: authority });
+  return { ca: authority.certificate, certificate: leaf.certificate, key: leaf.key };
+}
+
+/** An endpoint on loopback. */
+export function local(port: number, host = '127.0.0.1'): Endpoint {
+  return { host, port, tls: false };
+}
+
+export async function openDoor(options: DoorOptions): Promise<TestDoor> {
+  const { ca, certificate, key } = await testIdentity();
+  const lines: Record<string, unknown>[] = [];
+  const log = createLog('info', {
+    put: (line) => lines.push(JSON.parse(line) as Record<string, unknown>),
+    flush: () => Promise.resolve(),
+  });
+  const now = () => performance.now();
+  const limits = { ...LIMITS, ...options.limits };
+  const snapshot: Snapshot = freeze({
+    generation: 1,
+    listeners: [listen('plain'), listen('tls'), listen('redirect')],
+    hosts: [
+      {
+        name: HOST,
+        routes: [
+          { name: 'api', prefix: '/_api', pool: 'backend', answers: 'json' },
+          { name: 'site', prefix: '', pool: 'frontend', answers: 'page' },
+        ],
+      },
+    ],
+    pools: [
+      { name: 'frontend', endpoints: options.frontend },
+      { name: 'backend', endpoints: options.backend },
+    ],
+    certificates: [{ names: [HOST], chain: certificate, key }],
+    ticketKeys: randomBytes(48),
+    trustedProxies: options.trustedProxies ?? [],
+    publicPort: PUBLIC_PORT,
+    limits,
+    logLevel: 'info',
+  });
+  const transport = new Http1Transport(limits, now, options.resolver ?? new Resolver(now));
+  const door = new Door(snapshot, transport, log, now, randomUUID);
+  const certificates = { table: buildCertificateTable(snapshot) };
+  const open: OpenListener[] = [];
+  for (const listener of snapshot.listeners) {
+    open.push(await openListener(door, listener, snapshot, certificates, false));
+  }
+  const timer = setInterval(() => {
+    door.sweep();
+    transport.sweep();
+  }, options.sweepEvery ?? 1_000);
+  return {
+    plainPort: open[0]!.port,
+    tlsPort: open[1]!.port,
+    redirectPort: open[2]!.port,
+    ca,
+    lines,
+    door,
+    close: () => {
+      clearInterval(timer);
+      for (const close of door.tunnels) close();
+      for (const listener of open) listener.close();
+      transport.close();
+    },
+  };
+}
+
+function listen(kind: Listener['kind']): Listener {
+  return { name: kind, kind, address: '127.0.0.1', port: 0 };
+}
