@@ -78,6 +78,8 @@ t.test('SIGTERM: not ready, nothing new, GOAWAY, and what is in flight ends; exi
   const goaway = once(session, 'goaway');
   const stream: ClientHttp2Stream = session.request({ ':path': '/held' });
   const head = once(stream, 'response');
+  stream.setEncoding('utf8');
+  const body = stream.toArray();
   const get = startGet(door, '/held');
   await waitFor(() => held.length === 2, 5_000, 'both requests to reach the backend');
 
@@ -90,8 +92,7 @@ t.test('SIGTERM: not ready, nothing new, GOAWAY, and what is in flight ends; exi
 
   t.match(await get, { status: 200, text: 'at last' });
   t.equal((await head)[0][':status'], 200);
-  stream.setEncoding('utf8');
-  t.equal((await stream.toArray()).join(''), 'at last');
+  t.equal((await body).join(''), 'at last');
   t.same(await door.process.exited, { code: 0, signal: null });
 });
 
