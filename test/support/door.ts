@@ -3,7 +3,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type OpenListener, openListener } from '../../src/downstream/listener.ts';
 import { buildCertificateTable } from '../../src/downstream/tls.ts';
-import { type Endpoint, freeze, LIMITS, type Limits, type Listener, type Snapshot } from '../../src/model/snapshot.ts';
+import {
+  type Certificate,
+  type Endpoint,
+  freeze,
+  LIMITS,
+  type Limits,
+  type Listener,
+  type Snapshot,
+} from '../../src/model/snapshot.ts';
 import { Door } from '../../src/proxy/door.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Http1Transport } from '../../src/upstream/http1.ts';
@@ -21,6 +29,8 @@ export interface DoorOptions {
   readonly limits?: Partial<Limits>;
   readonly trustedProxies?: readonly string[];
   readonly resolver?: Resolver;
+  /** In place of one for HOST. */
+  readonly certificates?: readonly Certificate[];
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
   readonly sweepEvery?: number;
 }
@@ -86,7 +96,7 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
       { name: 'frontend', endpoints: options.frontend },
       { name: 'backend', endpoints: options.backend },
     ],
-    certificates: [{ names: [HOST], chain: certificate, key }],
+    certificates: options.certificates ?? [{ names: [HOST], chain: certificate, key }],
     ticketKeys: randomBytes(48),
     trustedProxies: options.trustedProxies ?? [],
     publicPort: PUBLIC_PORT,
