@@ -1,0 +1,67 @@
+// The door of a worker: live state outlives a snapshot, and trust is told by address.
+
+import t from 'tap';
+import { freeze, LIMITS, type Snapshot } from '../../src/model/snapshot.ts';
+import { Door } from '../../src/proxy/door.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { Http1Transport } from '../../src/upstream/http1.ts';
+
+function snapshot(generation: number, ports: readonly number[], trustedProxies: readonly string[] = []): Snapshot {
+  return freeze({
+    generation,
+    listeners: [],
+    hosts: [],
+    pools: [{ name: 'frontend', endpoints: ports.map((port) => ({ host: '127.0.0.1', port, tls: false })) }],
+    certificates: [],
+    ticketKeys: new Uint8Array(48),
+    trustedProxies,
+    publicPort: 443,
+    limits: LIMITS,
+    logLevel: 'silent',
+  });
+}
+
+function makeDoor(first: Snapshot): Door {
+  const now = () => 0;
+  const log = createLog('silent', { put: () => {}, flush: () => Promise.resolve() });
+  return new Door(first, new Http1Transport(LIMITS, now), log, now, () => 'id');
+}
+
+t.test('what is known of an endpoint outlives a reload, by its address', async (t) => {
+  const door = makeDoor(snapshot(1, [81, 82]));
+  const before = door.active.pools.get('frontend')!;
+  before.states[1]!.failures = 3;
+  door.activate(snapshot(2, [82, 83]));
+  const after = door.active.pools.get('frontend')!;
+  t.same(after.authorities, ['127.0.0.1:82', '127.0.0.1:83']);
+  t.equal(after.states[0], before.states[1]);
+  t.equal(after.states[1]!.failures, 0);
+  t.equal(door.active.snapshot.generation, 2);
+});
+
+t.test('trust is told by address and network, and nothing that is no address has it', async (t) => {
+  const { isTrusted } = makeDoor(snapshot(1, [], ['10.0.0.7', '172.16.0.0/12', 'fd00::/8'])).active;
+  for (const address of ['10.0.0.7', '172.31.255.255', 'fd12::1']) t.ok(isTrusted(address), address);
+  for (const address of ['10.0.0.8', '172.32.0.0', 'fe80::1', '', 'unknown', 'fe80::1%eth0'])
+    t.notOk(isTrusted(address), address);
+});
+
+t.test('whoever is past its deadline is told, and nobody else', async (t) => {
+  let time = 0;
+  const log = createLog('silent', { put: () => {}, flush: () => Promise.resolve() });
+  const now = () => time;
+  const door = new Door(snapshot(1, []), new Http1Transport(LIMITS, now), log, now, () => 'id');
+  const told: string[] = [];
+  for (const [name, deadline] of [
+    ['soon', 10],
+    ['later', 20],
+    ['never', Number.POSITIVE_INFINITY],
+  ] as const) {
+    door.watched.add({ deadline, onDeadline: () => told.push(name) });
+  }
+  door.sweep();
+  t.same(told, []);
+  time = 10;
+  door.sweep();
+  t.same(told, ['soon']);
+});
