@@ -4,7 +4,6 @@ import {
   type Certificate,
   freeze,
   type Host,
-  LIMITS,
   type Listener,
   type Pool,
   type Route,
@@ -39,7 +38,7 @@ export function compile(configuration: Configuration, materials: Materials): Sna
     ticketKeys: materials.ticketKeys,
     trustedProxies: configuration.trustedProxies,
     publicPort: configuration.publicHttpsPort,
-    limits: { ...LIMITS, drainTimeout: configuration.drainTimeout },
+    limits: configuration.limits,
     logLevel: configuration.logLevel,
   });
 }

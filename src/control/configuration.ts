@@ -1,6 +1,6 @@
 // The configuration: what the operator asked for, checked; the supervisor compiles it to a snapshot.
 
-import type { Endpoint, LogLevel } from '../model/snapshot.ts';
+import type { Endpoint, Limits, LogLevel } from '../model/snapshot.ts';
 
 export interface Configuration {
   /** The embedded demo is served, with a certificate of our own making. */
@@ -17,8 +17,7 @@ export interface Configuration {
   readonly trustedProxies: readonly string[];
   readonly workers: number;
   readonly logLevel: LogLevel;
-  /** In ms. */
-  readonly drainTimeout: number;
+  readonly limits: Limits;
   /** What is allowed but worth a word, each a sentence. */
   readonly warnings: readonly string[];
 }

@@ -46,7 +46,14 @@ export function readEnvironment(environment: Environment): Configuration {
     trustedProxies: reader.networks('TRUSTED_PROXIES'),
     workers: reader.whole('WORKERS', SHARES_PORTS ? availableParallelism() : 1, 1, SHARES_PORTS ? 256 : 1),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
-    drainTimeout: reader.duration('DRAIN_TIMEOUT', LIMITS.drainTimeout),
+    limits: {
+      ...LIMITS,
+      headBytes: reader.bytes('HEAD_LIMIT', LIMITS.headBytes, 1_024, 1_048_576),
+      bodyBytes: reader.bytes('BODY_LIMIT', LIMITS.bodyBytes, 0, Number.MAX_SAFE_INTEGER),
+      headTimeout: reader.duration('HEAD_TIMEOUT', LIMITS.headTimeout, 1_000),
+      responseTimeout: reader.duration('RESPONSE_TIMEOUT', LIMITS.responseTimeout, 1_000),
+      drainTimeout: reader.duration('DRAIN_TIMEOUT', LIMITS.drainTimeout),
+    },
     warnings: reader.warnings,
   };
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
@@ -167,7 +174,7 @@ class Reader {
   }
 
   /** Seconds, or a number with s, m or h; in ms. */
-  duration(name: string, fallback: number): number {
+  duration(name: string, fallback: number, least = 0): number {
     const value = this.text(name);
     if (value === undefined) return fallback;
     const parts = /^(\d{1,6})\s*(s|m|h)?$/.exec(value);
@@ -176,8 +183,26 @@ class Reader {
       return fallback;
     }
     const duration = Number(parts[1]) * { s: 1_000, m: 60_000, h: 3_600_000 }[(parts[2] ?? 's') as 's' | 'm' | 'h'];
-    if (duration <= MAX_DURATION) return duration;
-    this.problem(name, `is "${value}", which is too long`, 'give at most 24h');
+    if (duration >= least && duration <= MAX_DURATION) return duration;
+    const [wrong, hint] =
+      duration < least ? ['short', `give at least ${least / 1_000} s`] : ['long', 'give at most 24h'];
+    this.problem(name, `is "${value}", which is too ${wrong}`, hint);
+    return fallback;
+  }
+
+  /** A number of bytes, or with k, m or g (powers of 1024). */
+  bytes(name: string, fallback: number, least: number, most: number): number {
+    const value = this.text(name);
+    if (value === undefined) return fallback;
+    const parts = /^(\d{1,15})\s*([kmg])?(?:i?b)?$/i.exec(value);
+    const unit = (parts?.[2] ?? '').toLowerCase() as '' | 'k' | 'm' | 'g';
+    const bytes = parts === null ? Number.NaN : Number(parts[1]) * { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }[unit];
+    if (bytes >= least && bytes <= most) return bytes;
+    this.problem(
+      name,
+      `is "${value}"`,
+      `give bytes, or a number with k, m or g, like 64k; from ${least} to ${most} bytes`,
+    );
     return fallback;
   }
 

@@ -136,7 +136,7 @@ class Supervisor {
   }
 
   async #drain(signal: string): Promise<number> {
-    const deadline = this.#configuration.drainTimeout;
+    const deadline = this.#configuration.limits.drainTimeout;
     this.#log.info('stopping: nothing new is accepted, what is under way may end', { signal, deadline_ms: deadline });
     await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
     const forced = await this.#workers.drain(deadline);

@@ -316,9 +316,15 @@ function onClientError(door: Door, listener: Listener, error: NodeJS.ErrnoExcept
 function explain(error: NodeJS.ErrnoException): [failure: Failure | undefined, detail: string] {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      return [FAILURES.headTooLarge, 'the request head is larger than the limit (limit downstream.headBytes)'];
+      return [
+        FAILURES.headTooLarge,
+        'the request head is larger than the limit (limit downstream.headBytes, set by HEAD_LIMIT)',
+      ];
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return [FAILURES.headTimeout, 'the request head did not arrive in time (limit downstream.headTimeout)'];
+      return [
+        FAILURES.headTimeout,
+        'the request head did not arrive in time (limit downstream.headTimeout, set by HEAD_TIMEOUT)',
+      ];
     case 'HPE_INVALID_EOF_STATE':
     case 'ECONNRESET':
     case 'EPIPE':

@@ -7,6 +7,7 @@ export const STATUS_TEXT: Readonly<Record<number, string>> = Object.freeze({
   404: 'Not Found',
   405: 'Method Not Allowed',
   408: 'Request Timeout',
+  413: 'Content Too Large',
   417: 'Expectation Failed',
   421: 'Misdirected Request',
   431: 'Request Header Fields Too Large',

@@ -73,6 +73,8 @@ export interface Certificate {
 export interface Limits {
   readonly headBytes: number;
   readonly headFields: number;
+  /** Of a request body; 0: no limit. */
+  readonly bodyBytes: number;
   /** From the connection's first byte (or its TLS handshake) to the end of the request head. */
   readonly headTimeout: number;
   /** How long a connection may stay open between requests. */
@@ -98,6 +100,7 @@ export interface Limits {
 export const LIMITS: Limits = Object.freeze({
   headBytes: 64 * 1024,
   headFields: 200,
+  bodyBytes: 0,
   headTimeout: 10_000,
   keepAliveTimeout: 75_000,
   bodyTimeout: 60_000,

@@ -11,6 +11,7 @@ import { avoidFor, pickEndpoint } from '../policy/balance.ts';
 import { requestHeaders } from '../policy/request-headers.ts';
 import { responseHeaders, trailers as safeTrailers } from '../policy/response-headers.ts';
 import { mayRetry } from '../policy/retry.ts';
+import { isTooLarge, overLimit } from '../policy/screen.ts';
 import { increment, type PoolMetrics } from '../telemetry/metrics.ts';
 import { relay } from '../upstream/relay.ts';
 import type { Active, Door, LivePool, Watched } from './door.ts';
@@ -109,6 +110,10 @@ export class Forward implements Acting, Receiver, Watched {
 
   onRequestChunk(chunk: Uint8Array): void {
     if (this.#released || this.#exchange.answered) return;
+    if (isTooLarge(this.#exchange.bytesIn, this.#active.limits)) {
+      this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#active.limits)}`);
+      return;
+    }
     this.#bodyStarted = true;
     if (!this.#attempt!.write(chunk)) this.#holdUpload();
     this.#moveDeadline();

@@ -1,4 +1,4 @@
-// The spine: the way of a request, top to bottom. Admit, route, act, settle.
+// The spine: the way of a request, top to bottom. Admit, route, screen, act, settle.
 
 import { readChain } from '../http/forwarded.ts';
 import { allValues, firstValue, type Headers } from '../http/headers.ts';
@@ -6,6 +6,7 @@ import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import { admit } from '../policy/admit.ts';
 import { findRoute } from '../policy/route.ts';
+import { screen } from '../policy/screen.ts';
 import type { Active, Door } from './door.ts';
 import { Forward } from './forward.ts';
 import { fail, redirect } from './reply.ts';
@@ -25,6 +26,9 @@ export function handle(door: Door, exchange: Exchange): void {
 
   if (exchange.origin.redirects) return redirect(exchange, publicUrl(active, host.name, admitted.path));
   exchange.route = findRoute(host, admitted.path);
+
+  const refused = screen(exchange.head, active.limits);
+  if (refused !== undefined) return fail(exchange, refused.failure, refused.detail);
 
   const forward = new Forward(door, active, exchange, exchange.route, admitted);
   exchange.acting = forward;

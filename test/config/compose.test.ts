@@ -48,7 +48,7 @@ for (const [file, names, apiBaseRoute] of [
       [portico.environment.SSL_CRT, portico.environment.SSL_KEY],
       'the files are mounted where the variables say',
     );
-    t.ok(Number.parseInt(portico.stop_grace_period, 10) * 1_000 > configuration.drainTimeout, 'a drain may end');
+    t.ok(Number.parseInt(portico.stop_grace_period, 10) * 1_000 > configuration.limits.drainTimeout, 'a drain may end');
     t.equal(frontend.environment.API_BASEROUTE, apiBaseRoute);
     t.equal(backend.deploy, undefined, 'never more than one backend');
   });

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import t, { type Test } from 'tap';
 import { readEnvironment } from '../../src/control/environment.ts';
 import { ConfigError, type Problem } from '../../src/control/problem.ts';
+import { LIMITS } from '../../src/model/snapshot.ts';
 
 type Variables = Record<string, string | undefined>;
 
@@ -61,7 +62,7 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
     trustedProxies: [],
     workers: availableParallelism(),
     logLevel: 'info',
-    drainTimeout: 30_000,
+    limits: LIMITS,
     warnings: [],
   });
 });
@@ -284,7 +285,7 @@ t.test('DRAIN_TIMEOUT', async (t) => {
     ['2 h', 7_200_000],
     ['24h', 86_400_000],
   ];
-  for (const [value, ms] of cases) t.equal(readEnvironment({ DRAIN_TIMEOUT: value }).drainTimeout, ms, value);
+  for (const [value, ms] of cases) t.equal(readEnvironment({ DRAIN_TIMEOUT: value }).limits.drainTimeout, ms, value);
   for (const value of ['-1', '1.5s', '1d', '30ms', 's', '1h30m', '1e3', '0x10'])
     refused(t, { DRAIN_TIMEOUT: value }, 'DRAIN_TIMEOUT', /no duration/);
   for (const value of ['25h', '999999m', '999999h', '86401'])
@@ -308,4 +309,35 @@ t.test('all that is wrong comes at once, a line each', async (t) => {
 
 t.test('other variables do not matter', async (t) => {
   t.ok(readEnvironment({ PATH: '/bin', HTTP_PROXY: 'http://evil.example', frontend_dns: 'x' }).demo);
+});
+
+t.test('sizes and times of the common limits', async (t) => {
+  const { limits } = readEnvironment({
+    HEAD_LIMIT: '32k',
+    BODY_LIMIT: '2g',
+    HEAD_TIMEOUT: '5',
+    RESPONSE_TIMEOUT: '20m',
+  });
+  t.equal(limits.headBytes, 32 * 1024);
+  t.equal(limits.bodyBytes, 2 * 1024 ** 3);
+  t.equal(limits.headTimeout, 5_000);
+  t.equal(limits.responseTimeout, 20 * 60_000);
+  t.equal(readEnvironment({ BODY_LIMIT: '50MiB' }).limits.bodyBytes, 50 * 1024 ** 2);
+  for (const [name, value] of [
+    ['HEAD_LIMIT', '10'],
+    ['HEAD_LIMIT', '2m'],
+    ['BODY_LIMIT', '2 t'],
+    ['BODY_LIMIT', '-1'],
+    ['HEAD_TIMEOUT', '0'],
+    ['RESPONSE_TIMEOUT', '25h'],
+    ['RESPONSE_TIMEOUT', 'soon'],
+  ] as const) {
+    const problems = problemsOf({ [name]: value });
+    t.same(
+      problems.map(({ place }) => place),
+      [name],
+      `${name}=${value}`,
+    );
+    t.type(problems[0]?.hint, 'string');
+  }
 });

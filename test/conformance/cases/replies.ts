@@ -133,6 +133,45 @@ export const REPLIES: readonly Case[] = [
     },
   },
   {
+    behaviour: 'a body that announces more than the limit is a 413 that names it, and the upstream hears nothing',
+    protocols: EVERY,
+    setting: { limits: { bodyBytes: 1_000 } },
+    run: async (subject) => {
+      const call = await subject.start({ method: 'POST', announces: 1_001 });
+      const answer = await call.answer();
+      assert.equal(answer.status, 413);
+      isOurs(answer, 'error=http_request_denied; details="body_too_large"');
+      assert.match(answer.body.toString(), /1001 bytes.*1000.*BODY_LIMIT/);
+      assert.equal(subject.upstream.requests.length, 0);
+    },
+  },
+  {
+    behaviour: 'a body that grows over the limit is a 413, and never a whole request to the upstream',
+    protocols: EVERY,
+    setting: { limits: { bodyBytes: 1_000 } },
+    run: async (subject) => {
+      const call = await subject.start({ method: 'POST', stream: true });
+      call.write('a'.repeat(1_000));
+      await subject.upstream.request();
+      call.write('a');
+      const answer = await call.answer();
+      assert.equal(answer.status, 413);
+      isOurs(answer, 'error=http_request_denied; details="body_too_large"');
+      const seen = await subject.upstream.request();
+      await seen.connection.gone;
+      assert.equal(seen.isWhole, false);
+      assert.ok(seen.body.length <= 1_000);
+    },
+  },
+  {
+    behaviour: 'a body of exactly the limit passes',
+    protocols: EVERY,
+    setting: { limits: { bodyBytes: 1_000 } },
+    run: async (subject) => {
+      hasStatus(await subject.ask({ method: 'POST', target: '/', body: 'a'.repeat(1_000) }), 200);
+    },
+  },
+  {
     behaviour: 'a body that is slow but moves is not cut',
     protocols: EVERY,
     setting: { limits: { bodyTimeout: 400 }, sweepEvery: 50 },
