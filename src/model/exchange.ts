@@ -122,7 +122,7 @@ export interface Receiver {
   onDrain(): void;
   /** 101: `first` holds what came in the same packet as the head. */
   onTunnel(headers: Headers, stream: ByteStream, first: Uint8Array): void;
-  /** `detail` is for people: the system's own words. */
+  /** `detail` is for people, and goes on after the endpoint's name: `refused the connection`. */
   onFailure(failure: Failure, detail: string): void;
 }
 

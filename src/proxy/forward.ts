@@ -249,7 +249,7 @@ export class Forward implements Acting, Receiver, Watched {
       this.#try(again === 'fresh-connection');
       return;
     }
-    this.#end(failure, `${this.#hop()}: ${detail}`);
+    this.#end(failure, `${this.#hop()} ${detail}`);
   }
 
   /** Nothing moved for too long. Which side is to blame depends on whom we waited for. */

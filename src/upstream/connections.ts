@@ -74,7 +74,7 @@ export class Connections {
       this.#idle.shift()!.socket.destroy();
     } else if (this.#waiting.length < this.#limits.waiting) this.#waiting.push(seeker);
     else {
-      const detail = `${this.#waiting.length} requests already wait for one of its ${this.#limits.upstreamConnections} connections`;
+      const detail = `has no connection free: ${this.#waiting.length} requests already wait for one of its ${this.#limits.upstreamConnections}`;
       process.nextTick(() => seeker.onNoSocket(FAILURES.busy, detail));
     }
   }
@@ -194,7 +194,7 @@ function openSocket(endpoint: Endpoint, timeout: number, resolver: Resolver, ope
     ? tlsConnect({ ...options, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 ? { servername: host } : {}) })
     : netConnect(options);
   const deadline = setTimeout(() => {
-    finish(FAILURES.connectTimeout, `no connection within ${timeout} ms (limit upstream.connectTimeout)`);
+    finish(FAILURES.connectTimeout, `accepted no connection within ${timeout} ms (limit upstream.connectTimeout)`);
   }, timeout);
   const onError = (error: NodeJS.ErrnoException) => {
     if (fromCache && !again) {
@@ -204,7 +204,8 @@ function openSocket(endpoint: Endpoint, timeout: number, resolver: Resolver, ope
       openSocket(endpoint, timeout, resolver, opened, true);
       return;
     }
-    finish(connectFailure(error, endpoint), describe(error));
+    const failure = connectFailure(error, endpoint);
+    finish(failure, `${CONNECT_WORDS.get(failure)} (${describe(error)})`);
   };
   const onConnect = () => {
     cleanUp();
@@ -230,6 +231,15 @@ function openSocket(endpoint: Endpoint, timeout: number, resolver: Resolver, ope
     opened(undefined, failure, detail);
   }
 }
+
+/** What each means, for whoever has to mend it; the endpoint is named before. */
+const CONNECT_WORDS: ReadonlyMap<Failure, string> = new Map([
+  [FAILURES.dns, 'has a name that cannot be resolved: is it running, and in the same network?'],
+  [FAILURES.refused, 'refused the connection: nothing listens there, or it is still starting'],
+  [FAILURES.connectTimeout, 'accepted no connection: is there a firewall between?'],
+  [FAILURES.unreachable, 'cannot be reached from here'],
+  [FAILURES.tls, 'made no TLS connection that can be trusted'],
+]);
 
 function connectFailure(error: NodeJS.ErrnoException, endpoint: Endpoint): Failure {
   switch (error.code) {

@@ -149,7 +149,7 @@ class Http1Attempt implements Attempt, Seeker {
       });
     } catch (error) {
       socket.destroy();
-      const detail = `HTTP/1.1 cannot carry this request (${(error as Error).message})`;
+      const detail = `cannot be asked this over HTTP/1.1 (${(error as Error).message})`;
       process.nextTick(() => this.#fail(FAILURES.malformed, detail));
       return;
     }
@@ -166,7 +166,7 @@ class Http1Attempt implements Attempt, Seeker {
     });
     client.on('close', () => {
       // With an answer there, its own events tell: what is left of it may still wait to be read.
-      if (this.#answer === undefined) this.#fail(FAILURES.lost, 'the connection was closed before an answer');
+      if (this.#answer === undefined) this.#fail(FAILURES.lost, 'closed the connection before it answered');
     });
     if (upgrade) client.on('upgrade', (answer, stream: Socket, first) => this.#onUpgrade(answer, stream, first));
     socket.once('free', () => this.#connections.giveBack(socket, this.#keepAlive));
@@ -191,7 +191,7 @@ class Http1Attempt implements Attempt, Seeker {
       this.#receiver.onEnd(answer.rawTrailers);
     });
     answer.on('error', (error) => this.#onAnswerError(error));
-    answer.on('close', () => this.#fail(FAILURES.truncated, 'the connection was closed in the middle of the answer'));
+    answer.on('close', () => this.#fail(FAILURES.truncated, 'closed the connection in the middle of its answer'));
     this.#receiver.onHead(answer.statusCode ?? 502, answer.rawHeaders);
   }
 
@@ -206,9 +206,9 @@ class Http1Attempt implements Attempt, Seeker {
 
   #onError(error: NodeJS.ErrnoException): void {
     if (error.code?.startsWith('HPE_') === true) {
-      this.#fail(FAILURES.malformedResponse, `its answer is no valid HTTP (${error.message})`);
+      this.#fail(FAILURES.malformedResponse, `answered with what is no valid HTTP (${error.message})`);
     } else if (this.#answer === undefined) {
-      this.#fail(FAILURES.lost, `the connection was lost before an answer (${error.message})`);
+      this.#fail(FAILURES.lost, `broke the connection off before it answered (${error.message})`);
     } else if (!this.#answer.complete) {
       // A whole answer that waits to be read is not spoilt by what happens to its connection.
       this.#onAnswerError(error);
@@ -216,7 +216,7 @@ class Http1Attempt implements Attempt, Seeker {
   }
 
   #onAnswerError(error: Error): void {
-    this.#fail(FAILURES.truncated, `the connection was lost in the middle of the answer (${error.message})`);
+    this.#fail(FAILURES.truncated, `broke off in the middle of its answer (${error.message})`);
   }
 
   #fail(failure: Failure, detail: string): void {
