@@ -1,15 +1,17 @@
 // Compile: a configuration and its certificates become a snapshot. Pure: no files, no clock, no randomness.
 
 import {
+  type Action,
   type Certificate,
   freeze,
   type Host,
   type Listener,
+  type Parameters,
   type Pool,
   type Route,
   type Snapshot,
 } from '../model/snapshot.ts';
-import type { Configuration, Sites } from './configuration.ts';
+import type { Configuration, FrontendFiles, Sites } from './configuration.ts';
 
 /** What the compiler is given beside the configuration. */
 export interface Materials {
@@ -25,14 +27,12 @@ export function compile(configuration: Configuration, materials: Materials): Sna
     { name: 'https', kind: 'tls', address: listenHost, port: httpsPort },
     { name: 'http', kind: 'redirect', address: listenHost, port: httpPort },
   ];
-  const pools: Pool[] = [
-    { name: 'frontend', endpoints: sites.frontend },
-    { name: 'backend', endpoints: sites.backend },
-  ];
+  const pools: Pool[] = [{ name: 'backend', endpoints: sites.backend }];
+  if (sites.files === undefined) pools.unshift({ name: 'frontend', endpoints: sites.frontend });
   return freeze({
     generation: materials.generation,
     listeners,
-    hosts: compileHosts(sites),
+    hosts: compileHosts(configuration),
     pools,
     certificates: materials.certificates,
     ticketKeys: materials.ticketKeys,
@@ -43,9 +43,10 @@ export function compile(configuration: Configuration, materials: Materials): Sna
   });
 }
 
-function compileHosts(sites: Sites): Host[] {
-  const frontend: Route = { name: 'frontend', prefix: '', pool: 'frontend', answers: 'page' };
-  const backend: Route = { name: 'backend', prefix: '', pool: 'backend', answers: 'json' };
+function compileHosts(configuration: Configuration): Host[] {
+  const { sites } = configuration;
+  const frontend: Route = { name: 'frontend', prefix: '', action: frontendAction(configuration), answers: 'page' };
+  const backend: Route = { name: 'backend', prefix: '', action: { kind: 'proxy', pool: 'backend' }, answers: 'json' };
   if (sites.backendName === undefined) {
     return [{ name: sites.frontendName, routes: [{ ...backend, prefix: sites.apiPrefix }, frontend] }];
   }
@@ -53,6 +54,19 @@ function compileHosts(sites: Sites): Host[] {
     { name: sites.frontendName, routes: [frontend] },
     { name: sites.backendName, routes: [backend] },
   ];
+}
+
+function frontendAction(configuration: Configuration): Action {
+  const { files } = configuration.sites;
+  if (files === undefined) return { kind: 'proxy', pool: 'frontend' };
+  return { kind: 'files', root: files.root, parameters: frontendParameters(configuration, files), fallback: true };
+}
+
+/** The parameters as they are written: both files learn where the API is, unless it was said. */
+export function frontendParameters(configuration: Configuration, files: FrontendFiles): Parameters {
+  const { script, embed } = files.parameters;
+  const base = script.API_BASEROUTE ?? apiBaseRoute(configuration);
+  return { script: { API_BASEROUTE: base, ...script }, embed: { API_BASEROUTE: base, ...embed } };
 }
 
 /** The names that a certificate must cover. */

@@ -1,6 +1,6 @@
 // The configuration: what the operator asked for, checked; the supervisor compiles it to a snapshot.
 
-import type { Endpoint, Limits, LogLevel } from '../model/snapshot.ts';
+import type { Endpoint, Limits, LogLevel, Parameters } from '../model/snapshot.ts';
 
 export interface Configuration {
   /** The embedded demo is served, with a certificate of our own making. */
@@ -28,8 +28,18 @@ export interface Sites {
   /** undefined: one domain. */
   readonly backendName: string | undefined;
   readonly apiPrefix: string;
+  /** Empty when the frontend is served from disk. */
   readonly frontend: readonly Endpoint[];
   readonly backend: readonly Endpoint[];
+  /** undefined: the frontend has a server of its own. */
+  readonly files: FrontendFiles | undefined;
+}
+
+export interface FrontendFiles {
+  /** An absolute path. */
+  readonly root: string;
+  /** What was set; API_BASEROUTE is added when it is compiled. */
+  readonly parameters: Parameters;
 }
 
 export interface CertificatePair {

@@ -2,13 +2,23 @@
 
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { hasDotSegment, readAuthority } from '../http/target.ts';
 import { type Endpoint, LIMITS, type LogLevel } from '../model/snapshot.ts';
-import type { CertificatePair, Configuration, Sites } from './configuration.ts';
+import type { CertificatePair, Configuration, FrontendFiles, Sites } from './configuration.ts';
+import { isParameterVariable, parameterWarnings, readParameters, rootProblem } from './frontend-root.ts';
 import { ConfigError, type Problem } from './problem.ts';
 
 /** Any of these set means drop-in; otherwise the demo is served. */
-const DROP_IN = ['FRONTEND_DNS', 'FRONTEND_SERVICE', 'BACKEND_DNS', 'BACKEND_SERVICE', 'SSL_CRT', 'SSL_KEY'] as const;
+const DROP_IN: readonly string[] = [
+  'FRONTEND_DNS',
+  'FRONTEND_SERVICE',
+  'FRONTEND_ROOT',
+  'BACKEND_DNS',
+  'BACKEND_SERVICE',
+  'SSL_CRT',
+  'SSL_KEY',
+];
 
 /** The two names of the demo; `.localhost` is this machine for every browser (RFC 6761 §6.3). */
 export const DEMO_FRONTEND = 'toucan.localhost';
@@ -56,7 +66,11 @@ export function readEnvironment(environment: Environment): Configuration {
     },
     warnings: reader.warnings,
   };
+  if (configuration.sites.files === undefined && reader.parameters().length > 0) {
+    reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT');
+  }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
+  reader.warnings.push(...parameterWarnings(configuration));
   return configuration;
 }
 
@@ -67,6 +81,7 @@ function demoSites(reader: Reader): Sites {
     apiPrefix: reader.prefix('API_PREFIX', '/_api'),
     frontend: [],
     backend: [],
+    files: undefined,
   };
 }
 
@@ -82,10 +97,11 @@ function readSites(reader: Reader): Sites {
       'API_PREFIX has no effect with two domains (BACKEND_DNS is set): the backend has its own name',
     );
   }
-  const frontend = reader.endpoints(
-    'FRONTEND_SERVICE',
-    'set it to where the frontend listens, like frontend or frontend:80',
-  );
+  const files = readFiles(reader);
+  const frontend =
+    files === undefined
+      ? reader.endpoints('FRONTEND_SERVICE', 'set it to where the frontend listens, like frontend or frontend:80')
+      : [];
   const backend = reader.endpoints(
     'BACKEND_SERVICE',
     'set it to where the backend listens, like backend or backend:5000',
@@ -103,7 +119,25 @@ function readSites(reader: Reader): Sites {
     apiPrefix: reader.prefix('API_PREFIX', '/_api'),
     frontend,
     backend,
+    files,
   };
+}
+
+/** The frontend from disk: its folder, and the parameters that are written into its files. */
+function readFiles(reader: Reader): FrontendFiles | undefined {
+  const given = reader.text('FRONTEND_ROOT');
+  if (given === undefined) return undefined;
+  const root = resolve(given);
+  if (reader.text('FRONTEND_SERVICE') !== undefined) {
+    reader.problem(
+      'FRONTEND_ROOT',
+      'is set, and FRONTEND_SERVICE too: the frontend is served from a folder or passed on, not both',
+      'leave out the one that is not meant',
+    );
+  }
+  const problem = rootProblem(root);
+  if (problem !== undefined) reader.problem('FRONTEND_ROOT', problem.message, problem.hint);
+  return { root, parameters: readParameters(reader.parameters()) };
 }
 
 function readCertificatePair(reader: Reader): CertificatePair {
@@ -133,6 +167,14 @@ class Reader {
   text(name: string): string | undefined {
     const value = this.#environment[name]?.trim();
     return value === '' ? undefined : value;
+  }
+
+  /** The variables that set parameters, as they are: what is around a value may be part of it. */
+  parameters(): [name: string, text: string][] {
+    const names = Object.keys(this.#environment).filter(
+      (name) => isParameterVariable(name) && this.text(name) !== undefined,
+    );
+    return names.sort().map((name) => [name, this.#environment[name]!]);
   }
 
   required(name: string, hint: string): string {

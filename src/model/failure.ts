@@ -23,7 +23,9 @@ export const FAILURES = Object.freeze({
   malformed: failure('malformed_request', 'downstream', 400, 'http_request_error'),
   plainHttp: failure('plain_http_on_tls_port', 'downstream', 400, 'http_request_error'),
   noRoute: failure('no_route', 'downstream', 404, 'http_request_denied'),
+  noFile: failure('no_file', 'downstream', 404, 'http_request_denied'),
   methodRefused: failure('method_refused', 'downstream', 405, 'http_request_denied'),
+  notForFiles: failure('method_not_for_files', 'downstream', 405, 'http_request_denied'),
   headTimeout: failure('head_timeout', 'downstream', 408, 'http_request_error'),
   bodyTimeout: failure('body_timeout', 'downstream', 408, 'http_request_error'),
   bodyTooLarge: failure('body_too_large', 'downstream', 413, 'http_request_denied'),
@@ -47,5 +49,8 @@ export const FAILURES = Object.freeze({
   upstreamIdle: failure('upstream_idle', 'upstream', 504, 'connection_read_timeout'),
   busy: failure('too_many_waiting', 'upstream', 503, 'connection_limit_reached', true),
   draining: failure('drain_deadline', 'internal', 503, 'proxy_internal_error'),
+  fileUnreadable: failure('file_unreadable', 'internal', 500, 'proxy_internal_error'),
+  /** Between its head and its end. */
+  fileChanged: failure('file_changed', 'internal', 500, 'proxy_internal_error'),
   internal: failure('internal', 'internal', 500, 'proxy_internal_error'),
 });

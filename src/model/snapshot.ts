@@ -42,9 +42,38 @@ export interface Route {
   readonly name: string;
   /** '' for all paths, else like `/_api`: fits on segment boundaries only, and is stripped before the upstream sees the path. */
   readonly prefix: string;
-  readonly pool: string;
+  readonly action: Action;
   /** Whom our own answers are for: a program (`json`), or a person (`page`). */
   readonly answers: 'json' | 'page';
+}
+
+/** What is done with a request. */
+export type Action = ProxyAction | FilesAction;
+
+export interface ProxyAction {
+  readonly kind: 'proxy';
+  /** The pool's name. */
+  readonly pool: string;
+}
+
+export interface FilesAction {
+  readonly kind: 'files';
+  /** The folder, as an absolute path. */
+  readonly root: string;
+  /** Written into the files that hold parameters; undefined: these are files like others. */
+  readonly parameters: Parameters | undefined;
+  /** Navigations to paths that are no file get index.html. */
+  readonly fallback: boolean;
+}
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+/** The frontend's run-time parameters, by key. */
+export interface Parameters {
+  /** Keys of tc-params.js, and those keys that embed-params.json already has. */
+  readonly script: Readonly<Record<string, Json>>;
+  /** Keys of embed-params.json. */
+  readonly embed: Readonly<Record<string, Json>>;
 }
 
 /** Endpoints that serve the same thing. */

@@ -1,6 +1,7 @@
 // The door of a worker: the active snapshot, the live state that outlives it, and the exchanges under way.
 
 import { BlockList, isIP } from 'node:net';
+import { Files } from '../files/serve.ts';
 import type { Exchange, Transport } from '../model/exchange.ts';
 import type { Family } from '../model/measures.ts';
 import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
@@ -40,6 +41,8 @@ export class Door {
   readonly transport: Transport;
   readonly log: Log;
   readonly metrics = new Metrics();
+  /** What is served from disk, and what is kept of it. */
+  readonly files: Files;
   /** The steady clock, in ms. */
   readonly now: () => number;
   readonly newId: () => string;
@@ -54,6 +57,7 @@ export class Door {
     this.log = log;
     this.now = now;
     this.newId = newId;
+    this.files = new Files({ now, wallNow: Date.now });
     this.active = this.#build(snapshot);
   }
 

@@ -5,7 +5,7 @@ import type { Mapping } from '../http/location.ts';
 import { stripPrefix } from '../http/target.ts';
 import type { Acting, Attempt, ByteStream, Exchange, Receiver, UpstreamRequest } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
-import type { Endpoint, Route } from '../model/snapshot.ts';
+import type { Endpoint, ProxyAction, Route } from '../model/snapshot.ts';
 import type { Admitted } from '../policy/admit.ts';
 import { avoidFor, pickEndpoint } from '../policy/balance.ts';
 import { requestHeaders } from '../policy/request-headers.ts';
@@ -43,15 +43,15 @@ export class Forward implements Acting, Receiver, Watched {
   #answerHeld = false;
   #released = false;
 
-  constructor(door: Door, active: Active, exchange: Exchange, route: Route, admitted: Admitted) {
+  constructor(door: Door, active: Active, exchange: Exchange, route: Route, action: ProxyAction, admitted: Admitted) {
     const { head } = exchange;
     const { publicPort } = active.snapshot;
     const authority = head.authority!;
     this.#door = door;
     this.#active = active;
     this.#exchange = exchange;
-    this.#pool = active.pools.get(route.pool)!;
-    this.#metrics = door.metrics.pool(route.pool);
+    this.#pool = active.pools.get(action.pool)!;
+    this.#metrics = door.metrics.pool(action.pool);
     this.#request = {
       method: head.method,
       target: admitted.path === '*' ? '*' : stripPrefix(admitted.path, route.prefix),

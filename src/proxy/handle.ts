@@ -4,12 +4,14 @@ import { readChain } from '../http/forwarded.ts';
 import { allValues, firstValue, type Headers } from '../http/headers.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
-import { admit } from '../policy/admit.ts';
+import type { Route } from '../model/snapshot.ts';
+import { type Admitted, admit } from '../policy/admit.ts';
 import { findRoute } from '../policy/route.ts';
 import { screen } from '../policy/screen.ts';
 import type { Active, Door } from './door.ts';
 import { Forward } from './forward.ts';
 import { fail, redirect } from './reply.ts';
+import { ServeFiles } from './serve-files.ts';
 import { blame, settle } from './settle.ts';
 
 /** Takes an exchange from the downstream side, as soon as its head is read. */
@@ -30,9 +32,7 @@ export function handle(door: Door, exchange: Exchange): void {
   const refused = screen(exchange.head, active.limits);
   if (refused !== undefined) return fail(exchange, refused.failure, refused.detail);
 
-  const forward = new Forward(door, active, exchange, exchange.route, admitted);
-  exchange.acting = forward;
-  forward.start();
+  act(door, active, exchange, exchange.route, admitted);
 }
 
 export function onRequestChunk(exchange: Exchange, chunk: Uint8Array): void {
@@ -68,6 +68,16 @@ export function onDownstreamGone(door: Door, exchange: Exchange): void {
     if (!exchange.responded) exchange.status = FAILURES.clientGone.status;
   }
   settle(door, exchange);
+}
+
+function act(door: Door, active: Active, exchange: Exchange, route: Route, admitted: Admitted): void {
+  const { action } = route;
+  const acting =
+    action.kind === 'proxy'
+      ? new Forward(door, active, exchange, route, action, admitted)
+      : new ServeFiles(door, active, exchange, route, action, admitted);
+  exchange.acting = acting;
+  acting.start();
 }
 
 /** Who asks, as far as it can be believed, and what we call the request. */

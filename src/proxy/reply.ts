@@ -4,8 +4,12 @@ import { prefersPage } from '../http/accept.ts';
 import type { Headers } from '../http/headers.ts';
 import { STATUS_TEXT } from '../http/status.ts';
 import type { Exchange } from '../model/exchange.ts';
-import type { Failure } from '../model/failure.ts';
+import { FAILURES, type Failure } from '../model/failure.ts';
 import { blame } from './settle.ts';
+
+/** What the Allow of a 405 names (RFC 9110 §15.5.6). */
+const FILE_METHODS = 'GET, HEAD';
+const PROXY_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
 /** Answers with a failure: a reply while no head was sent, else an abort that cannot be taken for a whole answer. */
 export function fail(exchange: Exchange, failure: Failure, detail: string): void {
@@ -17,7 +21,7 @@ export function fail(exchange: Exchange, failure: Failure, detail: string): void
   }
   const headers: Headers = ['Proxy-Status', `portico; error=${failure.proxyStatus}; details="${failure.code}"`];
   if (failure.status === 503) headers.push('Retry-After', '5');
-  if (failure.status === 405) headers.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS');
+  if (failure.status === 405) headers.push('Allow', failure === FAILURES.notForFiles ? FILE_METHODS : PROXY_METHODS);
   send(exchange, failure.status, headers, sentence(failure, detail));
 }
 

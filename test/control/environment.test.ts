@@ -57,6 +57,7 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
       apiPrefix: '/_api',
       frontend: [],
       backend: [],
+      files: undefined,
     },
     certificate: undefined,
     trustedProxies: [],
@@ -76,6 +77,7 @@ t.test('the six variables set: the drop-in for two domains', async (t) => {
     apiPrefix: '/_api',
     frontend: [{ host: 'frontend', port: 80, tls: false }],
     backend: [{ host: 'backend', port: 80, tls: false }],
+    files: undefined,
   });
   t.strictSame(certificate, { certFile: '/certs/a.crt', keyFile: '/certs/a.key' });
 });

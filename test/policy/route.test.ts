@@ -4,7 +4,12 @@ import t from 'tap';
 import type { Host, Route } from '../../src/model/snapshot.ts';
 import { findRoute } from '../../src/policy/route.ts';
 
-const route = (prefix: string): Route => ({ name: `to ${prefix}`, prefix, pool: 'p', answers: 'page' });
+const route = (prefix: string): Route => ({
+  name: `to ${prefix}`,
+  prefix,
+  action: { kind: 'proxy', pool: 'p' },
+  answers: 'page',
+});
 const host: Host = { name: 'a', routes: [route('/_api/v2'), route('/_api'), route('')] };
 
 t.test('prefixes fit on segment boundaries, longest first', async (t) => {

@@ -87,8 +87,8 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
       {
         name: HOST,
         routes: [
-          { name: 'api', prefix: '/_api', pool: 'backend', answers: 'json' },
-          { name: 'site', prefix: '', pool: 'frontend', answers: 'page' },
+          { name: 'api', prefix: '/_api', action: { kind: 'proxy', pool: 'backend' }, answers: 'json' },
+          { name: 'site', prefix: '', action: { kind: 'proxy', pool: 'frontend' }, answers: 'page' },
         ],
       },
     ],

@@ -1,0 +1,318 @@
+// Lookup: the path of a request becomes a file inside of the root, opened and checked, or nothing.
+
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { join, sep } from 'node:path';
+
+/** What is known of a file that was found. */
+export interface FileFacts {
+  /** Inside of the root, decoded: `scripts/tc-params.js`. */
+  readonly path: string;
+  readonly size: number;
+  /** In ms, with fractions. */
+  readonly modified: number;
+  readonly inode: number;
+  /** The same for as long as the file is: device, inode, size and both times. */
+  readonly identity: string;
+}
+
+/** A file with what may stand beside it, all of one generation of the root. */
+export interface Found {
+  readonly kind: 'file';
+  readonly facts: FileFacts;
+  /** `path` with each ending that was asked for, where there is such a file that is not older. */
+  readonly siblings: ReadonlyMap<string, FileFacts>;
+}
+
+export type Lookup =
+  | Found
+  /** A folder with an index, asked for without its last slash. */
+  | { readonly kind: 'folder' }
+  /** There is no such file. `hidden`: and whatever is there would not be served. */
+  | { readonly kind: 'nothing'; readonly hidden: boolean }
+  /** It cannot be told what is there, or it may not be read: for people. */
+  | { readonly kind: 'broken'; readonly detail: string };
+
+const NOTHING: Lookup = Object.freeze({ kind: 'nothing', hidden: false });
+const HIDDEN: Lookup = Object.freeze({ kind: 'nothing', hidden: true });
+const FOLDER: Lookup = Object.freeze({ kind: 'folder' });
+
+const INDEX = 'index.html';
+/** How often the root itself and siblings are looked at again, in ms. */
+const LOOK_EVERY = 1_000;
+/** Paths that are remembered for a generation; a client chooses only among those that exist. */
+const MAX_KNOWN = 4_096;
+/** Where the kernel tells what a descriptor really is, and opens below it whatever its folder is called by now. */
+const DESCRIPTORS = '/proc/self/fd';
+const TELLS_DESCRIPTORS = existsSync(DESCRIPTORS);
+/** A FIFO would block on opening. */
+const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+const OPEN_FOLDER_FLAGS = constants.O_RDONLY | (constants.O_DIRECTORY ?? 0);
+
+/** The root as it was at one time: a release. Replaced when another folder stands in its place. */
+interface Generation {
+  /** Held open, so that its inode cannot be taken by another folder; -1 where that is of no use. */
+  readonly descriptor: number;
+  /** What paths are put behind: the descriptor, so that a rename of the folder changes nothing for it. */
+  readonly base: string;
+  readonly identity: string;
+  readonly known: Map<string, Known>;
+}
+
+interface Known {
+  readonly facts: FileFacts;
+  siblings: ReadonlyMap<string, FileFacts>;
+  siblingsLookedAt: number;
+}
+
+/**
+ * A folder that is served. System calls are synchronous, as in nginx: on a local disk they take microseconds, of which a trip
+ * through the thread pool would make many. All that one call finds is of one generation.
+ */
+export class Root {
+  readonly folder: string;
+  readonly #now: () => number;
+  readonly #endings: readonly string[];
+  #generation: Generation | undefined;
+  #lookedAt = 0;
+
+  /** `endings`, like `.gz`, are those of siblings to look for. `now` is a steady clock, in ms. */
+  constructor(folder: string, endings: readonly string[], now: () => number) {
+    this.folder = folder;
+    this.#endings = endings;
+    this.#now = now;
+  }
+
+  /** Finds what a path (as sent, its query is left out) names. */
+  find(path: string): Lookup {
+    const read = readPath(path);
+    if (read === undefined) return NOTHING;
+    if (read === 'hidden') return HIDDEN;
+    try {
+      const generation = this.#current(this.#now() - this.#lookedAt >= LOOK_EVERY);
+      const found = this.#look(generation, read);
+      if (found.kind !== 'nothing') return found;
+      // What is not there may be in a newer release.
+      const newer = this.#current(true);
+      return newer === generation ? found : this.#look(newer, read);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+      return { kind: 'broken', detail: `/${read.names.join('/')} cannot be read (${code})` };
+    }
+  }
+
+  /** Opens a file that was found just now; the caller closes it. Undefined when it is not that file any more. */
+  open(facts: FileFacts): number | undefined {
+    if (this.#generation === undefined) return undefined;
+    try {
+      const opened = openInside(this.#generation, facts.path);
+      if (opened === undefined) return undefined;
+      if (opened.facts.identity === facts.identity) return opened.descriptor;
+      closeSync(opened.descriptor);
+    } catch {
+      // Found again, it will be told what is wrong with it.
+    }
+    return undefined;
+  }
+
+  close(): void {
+    closeGeneration(this.#generation);
+    this.#generation = undefined;
+  }
+
+  /** The release that is served now. While none stands in its place (between two renames), the one before is. */
+  #current(look: boolean): Generation {
+    const before = this.#generation;
+    if (before !== undefined && !look) return before;
+    this.#lookedAt = this.#now();
+    const stats = statSync(this.folder, { throwIfNoEntry: false });
+    if (before !== undefined && (stats === undefined || folderIdentity(stats) === before.identity)) return before;
+    const next = openGeneration(this.folder);
+    closeGeneration(before);
+    this.#generation = next;
+    return next;
+  }
+
+  #look(generation: Generation, wanted: Wanted): Lookup {
+    const name = wanted.names.join('/');
+    if (!wanted.folder && name !== '') {
+      const found = this.#lookAtFile(generation, name);
+      if (found !== undefined) return found;
+    }
+    const index = name === '' ? INDEX : `${name}/${INDEX}`;
+    const found = this.#lookAtFile(generation, index);
+    if (found === undefined) return NOTHING;
+    return wanted.folder || name === '' ? found : FOLDER;
+  }
+
+  #lookAtFile(generation: Generation, path: string): Found | undefined {
+    const stats = statBelow(generation, path);
+    if (stats === undefined || !stats.isFile()) {
+      generation.known.delete(path);
+      return undefined;
+    }
+    const facts = factsOf(path, stats);
+    let known = generation.known.get(path);
+    // Another file than the one that was checked: it is opened and checked anew.
+    if (known === undefined || known.facts.identity !== facts.identity) {
+      const checked = check(generation, path);
+      if (checked === undefined) return undefined;
+      if (generation.known.size >= MAX_KNOWN) generation.known.clear();
+      known = { facts: checked, siblings: new Map(), siblingsLookedAt: Number.NEGATIVE_INFINITY };
+      generation.known.set(path, known);
+    }
+    if (this.#now() - known.siblingsLookedAt >= LOOK_EVERY) {
+      known.siblings = findSiblings(generation, known.facts, this.#endings);
+      known.siblingsLookedAt = this.#now();
+    }
+    return { kind: 'file', facts: known.facts, siblings: known.siblings };
+  }
+}
+
+/** A path that was read: the names below the root, and whether it ends with a slash. */
+export interface Wanted {
+  readonly names: readonly string[];
+  readonly folder: boolean;
+}
+
+/** A name that begins with a dot, also behind a slash that is encoded: `.git`, `.env`, `..`. */
+const DOT_NAME = /(?:[/\\]|%2f|%5c)(?:\.|%2e)/i;
+/** RFC 8615. */
+const WELL_KNOWN = /^\/+\.well-known(?=\/)/;
+
+/**
+ * Reads a path strictly and decodes it once. Undefined when no file can have it: a bad escape, an encoded slash, a backslash, a
+ * control byte, no UTF-8. `hidden`: it names something behind a dot.
+ */
+export function readPath(path: string): Wanted | 'hidden' | undefined {
+  const question = path.indexOf('?');
+  const only = question === -1 ? path : path.slice(0, question);
+  if (only.charCodeAt(0) !== 0x2f) return undefined;
+  if (DOT_NAME.test(only.replace(WELL_KNOWN, ''))) return 'hidden';
+  if (/[\\\x00-\x1f\x7f]|%(?:2f|5c|[01][0-9a-f]|7f|(?![0-9a-f]{2}))/i.test(only)) return undefined;
+  const decoded = decodeOnce(only);
+  if (decoded === undefined) return undefined;
+  const names = decoded.split('/').filter((name) => name !== '');
+  // Not by any decoding that was not thought of: these are the names that the file system is asked for.
+  const isSafe = (name: string, i: number) =>
+    !/[/\\\x00]/.test(name) && (!name.startsWith('.') || (i === 0 && name === '.well-known'));
+  return names.every(isSafe) ? { names, folder: decoded.endsWith('/') } : 'hidden';
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A path is latin1 as sent, bytes beyond ASCII included; the names on disk are UTF-8. */
+function decodeOnce(path: string): string | undefined {
+  if (!/[%\x80-\uffff]/.test(path)) return path;
+  const bytes = path.replace(/%([0-9a-f]{2})/gi, (_whole, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  try {
+    return utf8.decode(Buffer.from(bytes, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+function openGeneration(folder: string): Generation {
+  if (!TELLS_DESCRIPTORS) {
+    const base = realpathSync(folder);
+    return { descriptor: -1, base, identity: folderIdentity(statSync(base)), known: new Map() };
+  }
+  const descriptor = openSync(folder, OPEN_FOLDER_FLAGS);
+  const identity = folderIdentity(fstatSync(descriptor));
+  return { descriptor, base: `${DESCRIPTORS}/${descriptor}`, identity, known: new Map() };
+}
+
+function closeGeneration(generation: Generation | undefined): void {
+  if (generation !== undefined && generation.descriptor !== -1) closeSync(generation.descriptor);
+}
+
+/** Where no descriptor holds the inode, it could be given to the next release: so the birth of the folder counts too. */
+function folderIdentity(stats: Stats): string {
+  return TELLS_DESCRIPTORS ? `${stats.dev}:${stats.ino}` : `${stats.dev}:${stats.ino}:${stats.birthtimeMs}`;
+}
+
+function statBelow(generation: Generation, path: string): Stats | undefined {
+  try {
+    return statSync(join(generation.base, path), { throwIfNoEntry: false });
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+}
+
+function factsOf(path: string, stats: Stats): FileFacts {
+  const { dev, ino, size, mtimeMs, ctimeMs } = stats;
+  return { path, size, modified: mtimeMs, inode: ino, identity: `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}` };
+}
+
+/** The facts of a file that is inside of the root. */
+function check(generation: Generation, path: string): FileFacts | undefined {
+  const opened = openInside(generation, path);
+  if (opened === undefined) return undefined;
+  closeSync(opened.descriptor);
+  return opened.facts;
+}
+
+/**
+ * Opens first, and then asks what was opened: a symlink that is changed between a check and an opening leads nowhere. Symlinks
+ * inside of the root are the operator's own, also those that go through a folder with a dot (mounted ConfigMaps are made so).
+ */
+function openInside(generation: Generation, path: string): { descriptor: number; facts: FileFacts } | undefined {
+  const place = join(generation.base, path);
+  let descriptor: number;
+  try {
+    descriptor = openSync(place, OPEN_FLAGS);
+  } catch (error) {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  }
+  let inside = false;
+  try {
+    const stats = fstatSync(descriptor);
+    inside = stats.isFile() && isInside(generation, descriptor, place, stats);
+    return inside ? { descriptor, facts: factsOf(path, stats) } : undefined;
+  } finally {
+    if (!inside) closeSync(descriptor);
+  }
+}
+
+function isInside(generation: Generation, descriptor: number, place: string, stats: Stats): boolean {
+  if (TELLS_DESCRIPTORS) {
+    const root = readlinkSync(generation.base);
+    return readlinkSync(`${DESCRIPTORS}/${descriptor}`).startsWith(root === '/' ? root : `${root}/`);
+  }
+  const real = realpathSync(place);
+  const there = statSync(real);
+  const root = generation.base.endsWith(sep) ? generation.base : generation.base + sep;
+  return real.startsWith(root) && there.ino === stats.ino && there.dev === stats.dev;
+}
+
+function findSiblings(generation: Generation, facts: FileFacts, endings: readonly string[]): Map<string, FileFacts> {
+  const siblings = new Map<string, FileFacts>();
+  for (const ending of endings) {
+    const path = facts.path + ending;
+    const stats = statBelow(generation, path);
+    // One that is older was made of another content.
+    if (stats === undefined || !stats.isFile() || stats.mtimeMs < facts.modified) continue;
+    const checked = check(generation, path);
+    if (checked !== undefined) siblings.set(ending, checked);
+  }
+  return siblings;
+}
+
+/** That there is nothing of this name, in the system's words. */
+function isAbsence(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  return ['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL', 'ENXIO', 'ENODEV'].includes(code);
+}

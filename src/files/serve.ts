@@ -1,0 +1,453 @@
+// Serve: the answer for a file on disk, or why there is none: conditions, ranges, codings, caching and parameters.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, fstatSync, read } from 'node:fs';
+import { prefersPage } from '../http/accept.ts';
+import type { Headers } from '../http/headers.ts';
+import {
+  asksForRange,
+  CODINGS,
+  type Coding,
+  chooseCoding,
+  contentRange,
+  evaluateConditions,
+  isTextType,
+  mayApplyRange,
+  partHead,
+  partsEnd,
+  readRanges,
+  type Span,
+  type Validators,
+  writeDate,
+} from '../http/representation.ts';
+import type { FilesAction, Parameters } from '../model/snapshot.ts';
+import { Compressor } from './compress.ts';
+import { Kept } from './kept.ts';
+import { type FileFacts, type Found, type Lookup, Root } from './lookup.ts';
+import { mediaType } from './media-type.ts';
+import { PARAMETER_FILES, writeParameters } from './params.ts';
+
+export interface FileRequest {
+  readonly method: string;
+  /** Path and query as sent, without the route's prefix. */
+  readonly path: string;
+  readonly prefix: string;
+  readonly headers: Headers;
+}
+
+/** A piece of a body: bytes that are here, or a span of the open file. */
+export type Piece = Uint8Array | Span;
+
+/** A head, and the pieces that its Content-Length counts. Whoever gets it closes the file, if there is one. */
+export interface FileAnswer {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly headers: Headers;
+  readonly pieces: readonly Piece[];
+  readonly file: OpenFile | undefined;
+}
+
+/** Why there is no file to answer with, in words for people. */
+export interface FileRefusal {
+  readonly kind: 'missing' | 'method' | 'broken';
+  readonly detail: string;
+}
+
+export type Outcome = FileAnswer | FileRefusal;
+
+/** A descriptor with what the file was when it was opened. */
+export interface OpenFile {
+  readonly descriptor: number;
+  readonly facts: FileFacts;
+}
+
+export interface FilesOptions {
+  /** A steady clock and the wall clock, in ms. */
+  readonly now: () => number;
+  readonly wallNow: () => number;
+  /** Of all that is kept in memory. */
+  readonly maxKeptBytes?: number;
+}
+
+const ENDINGS: Readonly<Record<string, Coding>> = Object.freeze({ '.br': 'br', '.zst': 'zstd', '.gz': 'gzip' });
+const DEFAULT_KEPT_BYTES = 64 * 1024 * 1024;
+/** Up to here files are read whole and kept in memory. */
+const SMALL = 64 * 1024;
+/** Below, compressed and not, it is one packet; above, compressing would hold too much memory and time. */
+const MIN_COMPRESSED = 256;
+const MAX_COMPRESSED = 8 * 1024 * 1024;
+/** A file of parameters is a page of text. */
+const MAX_PARAMETERS = 1024 * 1024;
+/** A file that changes between being found and being opened is found again, a few times. */
+const MAX_TRIES = 3;
+
+const IMMUTABLE = 'public, max-age=31536000, immutable';
+
+/** The folders that a worker serves, and what it keeps of them. It outlives snapshots: roots and bytes are found again by name. */
+export class Files {
+  readonly #now: () => number;
+  readonly #wallNow: () => number;
+  readonly #roots = new Map<string, Root>();
+  readonly #kept: Kept;
+  readonly #compressor = new Compressor();
+  readonly #parameterKeys = new WeakMap<Parameters, string>();
+
+  constructor(options: FilesOptions) {
+    this.#now = options.now;
+    this.#wallNow = options.wallNow;
+    this.#kept = new Kept(options.maxKeptBytes ?? DEFAULT_KEPT_BYTES);
+  }
+
+  /** What to answer; at once when nothing has to be read or made first. */
+  answer(action: FilesAction, request: FileRequest): Outcome | Promise<Outcome> {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return { kind: 'method', detail: `the method ${request.method} is not for files` };
+    }
+    const root = this.#root(action.root);
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const found = findFor(root, action, request);
+      if (found.kind === 'broken') return found;
+      if (found.kind === 'folder') return redirectToFolder(request);
+      if (found.kind === 'nothing') return { kind: 'missing', detail: 'there is no file of this name' };
+      const outcome = this.#serve(root, action, request, found);
+      if (outcome !== undefined) return outcome;
+    }
+    return { kind: 'broken', detail: 'the file changes faster than it can be opened' };
+  }
+
+  close(): void {
+    for (const root of this.#roots.values()) root.close();
+    this.#roots.clear();
+  }
+
+  #root(folder: string): Root {
+    let root = this.#roots.get(folder);
+    if (root === undefined) {
+      root = new Root(folder, Object.keys(ENDINGS), this.#now);
+      this.#roots.set(folder, root);
+    }
+    return root;
+  }
+
+  /** Undefined when the file was not what was found any more. */
+  #serve(root: Root, action: FilesAction, request: FileRequest, found: Found): Outcome | Promise<Outcome> | undefined {
+    const { facts } = found;
+    const kind = Object.hasOwn(PARAMETER_FILES, facts.path) ? PARAMETER_FILES[facts.path] : undefined;
+    if (kind !== undefined && action.parameters !== undefined && facts.size <= MAX_PARAMETERS) {
+      return this.#serveParameters(root, action.parameters, request, facts, kind);
+    }
+    const type = mediaType(facts.path);
+    const isText = isTextType(type) && facts.size >= MIN_COMPRESSED && facts.size <= MAX_COMPRESSED;
+    const varies = found.siblings.size > 0 || isText;
+    const coding = varies ? this.#chooseCoding(request, found, isText) : 'identity';
+    const sibling = coding === 'identity' ? undefined : found.siblings.get(endingOf(coding));
+    const source = sibling ?? facts;
+    const representation: Representation = {
+      validators: { etag: etagOf(source, coding), lastModified: facts.modified },
+      type,
+      size: source.size,
+      fields: fieldsOf(cacheControl(facts.path), varies),
+      coding,
+    };
+    const early = this.#withoutBody(request, representation);
+    if (early !== undefined) return early;
+    if (coding === 'identity' || sibling !== undefined) return this.#serveStored(root, request, source, representation);
+    return this.#serveCompressed(root, request, facts, coding, representation);
+  }
+
+  /** A part of what was compressed on the fly would be a part of nothing that lasts: ranges are of files only. */
+  #chooseCoding(request: FileRequest, found: Found, isText: boolean): Coding | 'identity' {
+    const mayCompress = isText && !asksForRange(request.method, request.headers);
+    const isHere = (coding: Coding) => {
+      const key = compressedKey(found.facts, coding);
+      return this.#compressor.hasRoom || this.#kept.get(key) !== undefined || this.#compressor.job(key) !== undefined;
+    };
+    const available = CODINGS.filter(
+      (coding) => found.siblings.has(endingOf(coding)) || (mayCompress && isHere(coding)),
+    );
+    return chooseCoding(request.headers, available);
+  }
+
+  /** The answers that need no byte of the file: 304, 412, 416. */
+  #withoutBody(request: FileRequest, { validators, fields, size }: Representation): FileAnswer | undefined {
+    const condition = evaluateConditions(request.method, request.headers, validators);
+    if (condition === 'failed') return empty(412, ['Cache-Control', 'no-store']);
+    // RFC 9110 §15.4.5: what a 200 would have said of caching, and no more.
+    if (condition === 'unmodified') {
+      return { ...empty(304, []), headers: [...fields, ...validatorFields(validators)] };
+    }
+    if (this.#rangesOf(request, validators, size) !== 'unsatisfiable') return undefined;
+    return empty(416, ['Content-Range', `bytes */${size}`, 'Cache-Control', 'no-store']);
+  }
+
+  #rangesOf(request: FileRequest, validators: Validators, size: number) {
+    if (!asksForRange(request.method, request.headers)) return 'whole';
+    return mayApplyRange(request.headers, validators, this.#wallNow()) ? readRanges(request.headers, size) : 'whole';
+  }
+
+  #serveStored(
+    root: Root,
+    request: FileRequest,
+    source: FileFacts,
+    representation: Representation,
+  ): Outcome | Promise<Outcome> | undefined {
+    if (request.method === 'HEAD' || source.size === 0) return this.#compose(request, representation, [], undefined);
+    if (source.size <= SMALL) {
+      const kept = this.#kept.get(source.identity);
+      if (kept !== undefined) return this.#compose(request, representation, kept, undefined);
+    }
+    const descriptor = root.open(source);
+    if (descriptor === undefined) return undefined;
+    const file = { descriptor, facts: source };
+    if (source.size > SMALL) return this.#compose(request, representation, undefined, file);
+    return readWhole(file).then(
+      (bytes) => {
+        this.#kept.put(source.identity, bytes);
+        return this.#compose(request, representation, bytes, undefined);
+      },
+      (error: Error) => broken(source, error),
+    );
+  }
+
+  #serveCompressed(
+    root: Root,
+    request: FileRequest,
+    facts: FileFacts,
+    coding: Coding,
+    representation: Representation,
+  ): Outcome | Promise<Outcome> | undefined {
+    const key = compressedKey(facts, coding);
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return this.#compose(request, { ...representation, size: kept.length }, kept, undefined);
+    let job = this.#compressor.job(key);
+    if (job === undefined) {
+      const descriptor = root.open(facts);
+      if (descriptor === undefined) return undefined;
+      job = this.#compressor.start(key, coding, () => readWhole({ descriptor, facts }));
+    }
+    return job.then(
+      (bytes) => {
+        this.#kept.put(key, bytes);
+        return this.#compose(request, { ...representation, size: bytes.length }, bytes, undefined);
+      },
+      (error: Error) => broken(facts, error),
+    );
+  }
+
+  #serveParameters(
+    root: Root,
+    parameters: Parameters,
+    request: FileRequest,
+    facts: FileFacts,
+    kind: 'script' | 'embed',
+  ): Outcome | Promise<Outcome> | undefined {
+    const key = `${facts.identity}:${this.#keyOf(parameters)}`;
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return this.#composeParameters(request, facts, kept);
+    const descriptor = root.open(facts);
+    if (descriptor === undefined) return undefined;
+    return readWhole({ descriptor, facts }).then(
+      (bytes) => {
+        const written = writeInto(bytes, kind, parameters);
+        this.#kept.put(key, written);
+        return this.#composeParameters(request, facts, written);
+      },
+      (error: Error) => broken(facts, error),
+    );
+  }
+
+  /** Without Last-Modified: the parameters change without the file. */
+  #composeParameters(request: FileRequest, facts: FileFacts, bytes: Buffer): FileAnswer {
+    const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`;
+    const representation: Representation = {
+      validators: { etag, lastModified: undefined },
+      type: mediaType(facts.path),
+      size: bytes.length,
+      fields: ['Cache-Control', 'no-store'],
+      coding: 'identity',
+    };
+    return this.#withoutBody(request, representation) ?? this.#compose(request, representation, bytes, undefined);
+  }
+
+  /** Parameters as a key: of a snapshot they are frozen, so that it is made once. */
+  #keyOf(parameters: Parameters): string {
+    let key = this.#parameterKeys.get(parameters);
+    if (key === undefined) {
+      key = createHash('sha256').update(JSON.stringify(parameters)).digest('base64url');
+      this.#parameterKeys.set(parameters, key);
+    }
+    return key;
+  }
+
+  /** The 200 or 206 of bytes that are here, or of a file. */
+  #compose(
+    request: FileRequest,
+    representation: Representation,
+    bytes: Uint8Array | readonly [] | undefined,
+    file: OpenFile | undefined,
+  ): FileAnswer {
+    const { validators, type, size, fields, coding } = representation;
+    const ranges = this.#rangesOf(request, validators, size);
+    const part = (span: Span): Piece => (bytes instanceof Uint8Array ? bytes.subarray(span.start, span.end) : span);
+    const headers = [...fields, 'Accept-Ranges', 'bytes', ...validatorFields(validators)];
+    if (coding !== 'identity') headers.push('Content-Encoding', coding);
+    const isHead = request.method === 'HEAD';
+    if (typeof ranges === 'string') {
+      headers.push('Content-Type', type, 'Content-Length', String(size));
+      const pieces = isHead || size === 0 ? [] : [part({ start: 0, end: size })];
+      return { kind: 'answer', status: 200, headers, pieces, file };
+    }
+    if (ranges.length === 1) {
+      const span = ranges[0]!;
+      headers.push('Content-Type', type, 'Content-Range', contentRange(span, size));
+      headers.push('Content-Length', String(span.end - span.start));
+      return { kind: 'answer', status: 206, headers, pieces: [part(span)], file };
+    }
+    // Random, so that nothing in a file can be taken for it.
+    const boundary = randomBytes(15).toString('base64url');
+    const end = Buffer.from(partsEnd(boundary), 'latin1');
+    const pieces: Piece[] = [];
+    let length = end.length;
+    for (const span of ranges) {
+      const head = Buffer.from(partHead(boundary, type, span, size), 'latin1');
+      pieces.push(head, part(span));
+      length += head.length + span.end - span.start;
+    }
+    pieces.push(end);
+    headers.push('Content-Type', `multipart/byteranges; boundary=${boundary}`, 'Content-Length', String(length));
+    return { kind: 'answer', status: 206, headers, pieces, file };
+  }
+}
+
+/** What is sent, whichever part of it. */
+interface Representation {
+  readonly validators: Validators;
+  readonly type: string;
+  readonly size: number;
+  /** Of caching. */
+  readonly fields: Headers;
+  readonly coding: Coding | 'identity';
+}
+
+function findFor(root: Root, action: FilesAction, request: FileRequest): Lookup {
+  const found = root.find(request.path);
+  if (found.kind !== 'nothing' || found.hidden || !action.fallback || !isNavigation(request)) return found;
+  return root.find('/index.html');
+}
+
+/** A path with a file extension is an asset: answered by index.html, a missing script would look like a broken one. */
+function isNavigation(request: FileRequest): boolean {
+  const path = request.path.split('?', 1)[0]!;
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return !/(?:\.|%2e)(?=[^.]*[a-z])[a-z0-9]{1,10}$/i.test(name) && prefersPage(request.headers);
+}
+
+/** With its slash, so that relative links of the index work. More than one leading slash would name a host. */
+function redirectToFolder(request: FileRequest): FileAnswer {
+  const question = request.path.indexOf('?');
+  const path = question === -1 ? request.path : request.path.slice(0, question);
+  const query = question === -1 ? '' : request.path.slice(question);
+  const location = `${request.prefix}/${path.replace(/^\/+/, '')}/${query}`;
+  return empty(301, ['Location', location, 'Cache-Control', 'no-cache']);
+}
+
+function empty(status: number, headers: Headers): FileAnswer {
+  return { kind: 'answer', status, headers: [...headers, 'Content-Length', '0'], pieces: [], file: undefined };
+}
+
+function broken(facts: FileFacts, error: Error): FileRefusal {
+  const code = (error as NodeJS.ErrnoException).code ?? error.message;
+  return { kind: 'broken', detail: `/${facts.path} cannot be read (${code})` };
+}
+
+function validatorFields({ etag, lastModified }: Validators): Headers {
+  const fields: Headers = [];
+  if (etag !== undefined) fields.push('ETag', etag);
+  if (lastModified !== undefined) fields.push('Last-Modified', writeDate(lastModified));
+  return fields;
+}
+
+function fieldsOf(cache: string, varies: boolean): Headers {
+  const fields = ['Cache-Control', cache];
+  if (varies) fields.push('Vary', 'Accept-Encoding');
+  return fields;
+}
+
+/** Strong: each change of the file changes one of them, and each coding of it is a representation of its own (RFC 9110 §8.8.3.3). */
+function etagOf(facts: FileFacts, coding: Coding | 'identity'): string {
+  const time = Math.round(facts.modified * 1_000).toString(36);
+  const suffix = coding === 'identity' ? '' : `-${coding}`;
+  return `"${facts.size.toString(36)}-${time}-${facts.inode.toString(36)}${suffix}"`;
+}
+
+function endingOf(coding: Coding): string {
+  return coding === 'br' ? '.br' : coding === 'zstd' ? '.zst' : '.gz';
+}
+
+function compressedKey(facts: FileFacts, coding: Coding): string {
+  return `${facts.identity}:${coding}`;
+}
+
+function cacheControl(path: string): string {
+  return hasHashedName(path.slice(path.lastIndexOf('/') + 1)) ? IMMUTABLE : 'no-cache';
+}
+
+/**
+ * True for `main.<hash>.js`, `chunk.<name>.<hash>.js` and the like. A name that is wrongly taken for hashed is never asked for
+ * again, so that words with a number (`dashboard2`) and dates do not count. Pages are shells, whatever their name.
+ */
+export function hasHashedName(name: string): boolean {
+  const parts = name.split('.');
+  if (parts.length < 3 || /^html?$/i.test(parts.at(-1)!)) return false;
+  return parts.slice(1, -1).some(isHash);
+}
+
+function isHash(part: string): boolean {
+  if (!/^[0-9A-Za-z]{8,64}$/.test(part) || !/\d/.test(part) || !/[A-Za-z]/.test(part)) return false;
+  if (/^(?:[0-9a-f]+|[0-9A-F]+)$/.test(part)) return true;
+  const isMixed = /[a-z]/.test(part) && /[A-Z]/.test(part);
+  return /\d[A-Za-z]/.test(part) && (isMixed || /\d.*\d/.test(part));
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function writeInto(bytes: Buffer, kind: 'script' | 'embed', parameters: Parameters): Buffer {
+  try {
+    return Buffer.from(writeParameters(kind, utf8.decode(bytes), parameters).text);
+  } catch {
+    // Not UTF-8: nobody's parameters.
+    return bytes;
+  }
+}
+
+/** All bytes of an open file, which is closed. Rejects when it is not what it was. */
+async function readWhole(file: OpenFile): Promise<Buffer> {
+  const { descriptor, facts } = file;
+  try {
+    const bytes = Buffer.allocUnsafeSlow(facts.size);
+    let at = 0;
+    while (at < bytes.length) {
+      const count = await readSome(descriptor, bytes, at);
+      if (count === 0) throw new Error('it became shorter');
+      at += count;
+    }
+    if (!isUnchanged(file)) throw new Error('it has just changed');
+    return bytes;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function readSome(descriptor: number, bytes: Buffer, at: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, bytes, at, bytes.length - at, at, (error, count) =>
+      error === null ? resolve(count) : reject(error),
+    );
+  });
+}
+
+/** True while an open file is what it was when it was found. */
+export function isUnchanged({ descriptor, facts }: OpenFile): boolean {
+  const { size, mtimeMs } = fstatSync(descriptor);
+  return size === facts.size && mtimeMs === facts.modified;
+}

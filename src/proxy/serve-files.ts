@@ -1,0 +1,128 @@
+// Act by files: one exchange answered from a folder on disk.
+
+import { Sending, type SendReceiver } from '../files/send.ts';
+import type { FileAnswer, Outcome } from '../files/serve.ts';
+import { stripPrefix } from '../http/target.ts';
+import type { Acting, Exchange } from '../model/exchange.ts';
+import { FAILURES } from '../model/failure.ts';
+import type { FilesAction, Route } from '../model/snapshot.ts';
+import type { Admitted } from '../policy/admit.ts';
+import type { Active, Door, Watched } from './door.ts';
+import { fail } from './reply.ts';
+import { blame } from './settle.ts';
+
+export class ServeFiles implements Acting, SendReceiver, Watched {
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #door: Door;
+  readonly #active: Active;
+  readonly #exchange: Exchange;
+  readonly #route: Route;
+  readonly #action: FilesAction;
+  readonly #path: string;
+  #sending: Sending | undefined;
+  #released = false;
+
+  constructor(door: Door, active: Active, exchange: Exchange, route: Route, action: FilesAction, admitted: Admitted) {
+    this.#door = door;
+    this.#active = active;
+    this.#exchange = exchange;
+    this.#route = route;
+    this.#action = action;
+    this.#path = admitted.path === '*' ? '*' : stripPrefix(admitted.path, route.prefix);
+  }
+
+  start(): void {
+    const { head } = this.#exchange;
+    const outcome = this.#door.files.answer(this.#action, {
+      method: head.method,
+      path: this.#path,
+      prefix: this.#route.prefix,
+      headers: head.headers,
+    });
+    if (outcome instanceof Promise)
+      outcome.then(
+        (each) => this.#onOutcome(each),
+        (error: Error) => this.#onUnexpected(error),
+      );
+    else this.#onOutcome(outcome);
+  }
+
+  /** Nothing reads a body here: what comes of one is thrown away. */
+  onRequestChunk(): void {}
+
+  onRequestEnd(): void {}
+
+  onDownstreamDrain(): void {
+    this.#moveDeadline();
+    this.#sending?.onDrain();
+  }
+
+  release(): void {
+    this.#released = true;
+    this.#door.watched.delete(this);
+    this.#sending?.stop();
+  }
+
+  onChunk(bytes: number): void {
+    this.#exchange.bytesOut += bytes;
+    this.#moveDeadline();
+  }
+
+  onSent(): void {
+    this.#exchange.answered = true;
+    this.#exchange.downstream.end([]);
+  }
+
+  /** Behind the head this is an abort: a part is never taken for the whole. */
+  onBroken(detail: string): void {
+    this.deadline = Number.POSITIVE_INFINITY;
+    fail(this.#exchange, FAILURES.fileChanged, detail);
+  }
+
+  /** Whoever takes nothing for too long holds a file open. */
+  onDeadline(): void {
+    this.deadline = Number.POSITIVE_INFINITY;
+    const limit = '(limit upstream.idleTimeout)';
+    blame(this.#exchange, FAILURES.clientStalled, `the client has not read its answer for too long ${limit}`);
+    this.#sending?.stop();
+    this.#exchange.downstream.abort();
+  }
+
+  #onUnexpected(error: Error): void {
+    fail(this.#exchange, FAILURES.internal, `a file could not be served (${error.message})`);
+  }
+
+  #onOutcome(outcome: Outcome): void {
+    const exchange = this.#exchange;
+    switch (outcome.kind) {
+      case 'answer':
+        return this.#respond(outcome);
+      case 'missing':
+        return fail(exchange, FAILURES.noFile, outcome.detail);
+      case 'method':
+        return fail(exchange, FAILURES.notForFiles, outcome.detail);
+      case 'broken':
+        return fail(exchange, FAILURES.fileUnreadable, outcome.detail);
+    }
+  }
+
+  #respond(answer: FileAnswer): void {
+    const exchange = this.#exchange;
+    this.#sending = new Sending(answer, exchange.downstream, this);
+    // It ended while a file was read or compressed for it.
+    if (this.#released || exchange.responded) {
+      this.#sending.stop();
+      return;
+    }
+    this.#door.watched.add(this);
+    this.#moveDeadline();
+    exchange.status = answer.status;
+    exchange.responded = true;
+    exchange.downstream.respond(answer.status, [...answer.headers, 'X-Request-Id', exchange.id]);
+    this.#sending.start();
+  }
+
+  #moveDeadline(): void {
+    this.deadline = this.#door.now() + this.#active.limits.upstreamIdleTimeout;
+  }
+}

@@ -1,0 +1,180 @@
+// The frontend's folder and its parameters: read from variables, checked, compiled into the route, and warned of.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { compile } from '../../src/control/compile.ts';
+import { readEnvironment } from '../../src/control/environment.ts';
+import { ConfigError, type Problem } from '../../src/control/problem.ts';
+import { makeFolder } from '../support/folder.ts';
+
+type Variables = Record<string, string>;
+
+function makeRoot(t: Test, files: Variables = {}): string {
+  const root = makeFolder(t, 'root');
+  mkdirSync(join(root, 'scripts'));
+  const all = { 'index.html': 'x', 'scripts/tc-params.js': 'window.TC_PARAMS = { API_BASEROUTE: "x" };', ...files };
+  for (const [path, content] of Object.entries(all)) writeFileSync(join(root, path), content);
+  return root;
+}
+
+const read = (root: string, more: Variables = {}) =>
+  readEnvironment({
+    FRONTEND_DNS: 'toucan.example',
+    FRONTEND_ROOT: root,
+    BACKEND_SERVICE: 'backend',
+    SSL_CRT: 'a',
+    SSL_KEY: 'b',
+    ...more,
+  });
+
+function problemsOf(root: string, more: Variables = {}): readonly Problem[] {
+  try {
+    read(root, more);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+function actionOf(root: string, more: Variables = {}) {
+  const materials = { generation: 1, certificates: [], ticketKeys: new Uint8Array(48) };
+  const snapshot = compile(read(root, more), materials);
+  t.strictSame(structuredClone(snapshot), snapshot);
+  return { snapshot, action: snapshot.hosts[0]!.routes.at(-1)!.action };
+}
+
+t.test('the folder becomes the route of the frontend, without a pool', async (t) => {
+  const root = makeRoot(t);
+  const { snapshot, action } = actionOf(root);
+  t.strictSame(action, {
+    kind: 'files',
+    root,
+    parameters: {
+      script: { API_BASEROUTE: 'https://toucan.example/_api' },
+      embed: { API_BASEROUTE: 'https://toucan.example/_api' },
+    },
+    fallback: true,
+  });
+  t.strictSame(
+    snapshot.pools.map(({ name }) => name),
+    ['backend'],
+  );
+  t.ok(Object.isFrozen((action as { parameters: object }).parameters));
+});
+
+t.test('parameters come from variables; what is plainly JSON is JSON', async (t) => {
+  const { action } = actionOf(makeRoot(t), {
+    TC_PARAMS_API_BASEROUTE: 'https://toucan.example/_api/',
+    TC_PARAMS_GDPR_SETTINGS: '{"a": [1]}',
+    TC_PARAMS_TENANT: ' spaces stay ',
+    TC_PARAMS_SANITIZE_HTML: 'true',
+    TC_PARAMS_NUMBER: '42',
+    TC_PARAMS_EMPTY: '',
+    TC_PARAMS_: 'no key',
+    TC_PARAMS___proto__: 'no key',
+    EMBED_PARAMS_EMBED: 'disable',
+  });
+  t.match(action, {
+    parameters: {
+      script: {
+        API_BASEROUTE: 'https://toucan.example/_api/',
+        GDPR_SETTINGS: { a: [1] },
+        TENANT: ' spaces stay ',
+        SANITIZE_HTML: true,
+        NUMBER: '42',
+      },
+      embed: { API_BASEROUTE: 'https://toucan.example/_api/', EMBED: 'disable' },
+    },
+  });
+  const { parameters } = action as { parameters: { script: object; embed: object } };
+  t.equal(Object.keys(parameters.script).length, 5);
+  t.equal(Object.keys(parameters.embed).length, 2);
+});
+
+t.test('two domains, another public port: the computed API_BASEROUTE', async (t) => {
+  const { action } = actionOf(makeRoot(t), { BACKEND_DNS: 'api.example', PUBLIC_HTTPS_PORT: '8443' });
+  t.match(action, { parameters: { script: { API_BASEROUTE: 'https://api.example:8443' } } });
+});
+
+t.test('a folder that cannot be served is a problem with a place and a hint', async (t) => {
+  const root = makeRoot(t);
+  const empty = makeFolder(t, 'empty');
+  for (const [given, message] of [
+    [join(root, 'none'), /is not there/],
+    [join(root, 'index.html'), /is no folder/],
+    [empty, /no index\.html/],
+  ] as const) {
+    const problems = problemsOf(given);
+    t.equal(problems.length, 1);
+    t.match(problems[0], { place: 'FRONTEND_ROOT', message, hint: /\w{3}/ });
+  }
+  t.match(problemsOf(root, { FRONTEND_SERVICE: 'frontend' }), [
+    { place: 'FRONTEND_ROOT', message: /FRONTEND_SERVICE too/ },
+  ]);
+  t.equal(problemsOf(empty, { FRONTEND_SERVICE: 'frontend', BACKEND_SERVICE: '' }).length, 3, 'all at once');
+});
+
+t.test('FRONTEND_ROOT alone means the drop-in, not the demo', async (t) => {
+  const root = makeRoot(t);
+  try {
+    readEnvironment({ FRONTEND_ROOT: root });
+    t.fail();
+  } catch (error) {
+    const places = (error as ConfigError).problems.map(({ place }) => place);
+    t.strictSame(places.sort(), ['BACKEND_SERVICE', 'FRONTEND_DNS', 'SSL_CRT', 'SSL_KEY']);
+  }
+});
+
+t.test('an API_BASEROUTE that no route serves is warned of, without its value', async (t) => {
+  const root = makeRoot(t);
+  const warned = (value: string, more: Variables = {}) =>
+    read(root, { TC_PARAMS_API_BASEROUTE: value, ...more }).warnings.some((each) => /leads to nothing/.test(each));
+  const two = { BACKEND_DNS: 'api.example' };
+  for (const value of [
+    'https://toucan.example/_api',
+    'https://toucan.example/_api/',
+    'https://TOUCAN.example:443/_api/v1',
+    '/_api',
+  ]) {
+    t.notOk(warned(value), value);
+  }
+  t.notOk(warned('https://api.example', two));
+  t.notOk(warned('https://api.example:8443/', { ...two, PUBLIC_HTTPS_PORT: '8443' }));
+  for (const value of [
+    'https://mydomain.com/_api',
+    'http://toucan.example/_api',
+    'https://toucan.example/',
+    'https://toucan.example/_apix',
+    'https://toucan.example:8443/_api',
+    '__API_BASEROUTE_PLACEHOLDER__',
+    'true',
+    'https://u:p@toucan.example/_api',
+  ]) {
+    t.ok(warned(value), value);
+  }
+  t.ok(warned('https://toucan.example/_api', two));
+  const { warnings } = read(root, { EMBED_PARAMS_API_BASEROUTE: 'https://hunter2.example' });
+  t.match(warnings, [/^EMBED_PARAMS_API_BASEROUTE leads to nothing.*https:\/\/toucan\.example\/_api/]);
+  t.notMatch(warnings.join(), 'hunter2');
+});
+
+t.test('what the files hold in the end is warned of, without values', async (t) => {
+  const root = makeRoot(t, {
+    'scripts/tc-params.js': 'window.TC_PARAMS = { TENANT: "__TENANT_PLACEHOLDER__", PASSWORD: "hunter2" };',
+    'embed-params.json': '{"X": "__X_PLACEHOLDER__", }',
+  });
+  const { warnings } = read(root);
+  t.equal(warnings.length, 3);
+  t.match(warnings.join('\n'), 'scripts/tc-params.js still holds the placeholder __TENANT_PLACEHOLDER__');
+  t.match(warnings.join('\n'), 'scripts/tc-params.js gives everybody the PASSWORD');
+  t.match(warnings.join('\n'), 'embed-params.json is served as it is: it is no valid JSON');
+  t.notMatch(warnings.join(), 'hunter2');
+  t.strictSame(read(makeRoot(t)).warnings, []);
+});
+
+t.test('parameters without the folder have no effect, and that is said', async (t) => {
+  const { warnings } = readEnvironment({ TC_PARAMS_TENANT: 'x' });
+  t.match(warnings, [/no effect without FRONTEND_ROOT/]);
+});
