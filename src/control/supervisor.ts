@@ -189,6 +189,7 @@ class Supervisor {
     return [
       gauge('portico_build_info', 'Always 1', one(1, { version: version(), node: process.versions.node }), 'first'),
       gauge('portico_workers', 'Workers that serve', one(this.#workers.serving)),
+      gauge('portico_workers_wanted', 'Workers that should serve', one(this.#workers.wanted)),
       gauge(
         'portico_config_last_reload_successful',
         '1 when the last reload (or the start) went well',

@@ -11,7 +11,7 @@ export interface Got {
   readonly serial: string;
 }
 
-export function httpsGet(port: number, name: string, path: string, ca: string): Promise<Got> {
+export function httpsGet(port: number, name: string, path: string, ca: string, signal?: AbortSignal): Promise<Got> {
   return new Promise((got, failed) => {
     const options = {
       host: '127.0.0.1',
@@ -21,6 +21,7 @@ export function httpsGet(port: number, name: string, path: string, ca: string): 
       headers: { Host: `${name}:${port}` },
       ca,
       agent: false,
+      ...(signal === undefined ? {} : { signal }),
     };
     const client = request(options, (answer) => {
       const serial = (answer.socket as import('node:tls').TLSSocket).getPeerCertificate().serialNumber;
