@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { partPath } from '../support/parts.ts';
-import { LARGE, SMALL } from './origin.ts';
+import { LARGE, MEDIUM, type Origin, PROXIED, SMALL, UPLOAD } from './origin.ts';
 import type { RunningPeer } from './peers.ts';
 import { pinned } from './start.ts';
 
@@ -13,6 +13,16 @@ export interface Row {
   readonly path: string;
   /** A new connection for each request. */
   readonly fresh?: boolean;
+  /** Posts 1 MiB. */
+  readonly upload?: boolean;
+  /** Served by the peer from disk. */
+  readonly files?: boolean;
+}
+
+/** What a load generator tells; elapsed in seconds. */
+export interface Count {
+  readonly requests: number;
+  readonly elapsed: number;
 }
 
 /** What one run gave. */
@@ -23,31 +33,31 @@ export interface Figure {
 }
 
 export const ROWS: readonly Row[] = [
-  { key: 'small-h1', name: '1 KiB JSON, HTTP/1.1', protocol: 'h1', path: SMALL },
-  { key: 'small-h2', name: '1 KiB JSON, HTTP/2', protocol: 'h2', path: SMALL },
-  { key: 'large-h1', name: '1 MiB, HTTP/1.1', protocol: 'h1', path: LARGE },
-  { key: 'large-h2', name: '1 MiB, HTTP/2', protocol: 'h2', path: LARGE },
-  { key: 'fresh-h1', name: '1 KiB, new connection each', protocol: 'h1', path: SMALL, fresh: true },
+  { key: 'small-h1', name: '1 KiB JSON proxied, HTTP/1.1', protocol: 'h1', path: PROXIED + SMALL },
+  { key: 'small-h2', name: '1 KiB JSON proxied, HTTP/2', protocol: 'h2', path: PROXIED + SMALL },
+  { key: 'large-h1', name: '1 MiB proxied, HTTP/1.1', protocol: 'h1', path: PROXIED + LARGE },
+  { key: 'large-h2', name: '1 MiB proxied, HTTP/2', protocol: 'h2', path: PROXIED + LARGE },
+  { key: 'upload-h1', name: '1 MiB uploaded, HTTP/1.1', protocol: 'h1', path: PROXIED + UPLOAD, upload: true },
+  { key: 'fresh-h1', name: '1 KiB proxied, new connection each', protocol: 'h1', path: PROXIED + SMALL, fresh: true },
+  { key: 'file-small-h1', name: 'static 1 KiB, HTTP/1.1', protocol: 'h1', path: SMALL, files: true },
+  { key: 'file-medium-h1', name: 'static 64 KiB, HTTP/1.1', protocol: 'h1', path: MEDIUM, files: true },
+  { key: 'file-small-h2', name: 'static 1 KiB, HTTP/2', protocol: 'h2', path: SMALL, files: true },
 ];
 
-/** Loads a peer for so many seconds. Rejects when an answer was not a success. */
-export async function load(
-  peer: RunningPeer,
-  row: Row,
-  seconds: number,
-): Promise<{ requests: number; elapsed: number }> {
-  return row.protocol === 'h1' ? loadByWrk(peer, row, seconds) : loadByH2load(peer, row, seconds);
+/** True when a peer can take part in a row. */
+export function isFit(peer: RunningPeer, row: Row): boolean {
+  return (row.protocol === 'h1' || peer.http2) && (row.files !== true || peer.files);
 }
 
-async function loadByWrk(peer: RunningPeer, row: Row, seconds: number): Promise<{ requests: number; elapsed: number }> {
+/** Loads a peer for so many seconds. Rejects when an answer was not a success. */
+export async function load(peer: RunningPeer, row: Row, seconds: number, origin: Origin): Promise<Count> {
+  return row.protocol === 'h1' ? loadByWrk(peer, row, seconds, origin) : loadByH2load(peer, row, seconds);
+}
+
+async function loadByWrk(peer: RunningPeer, row: Row, seconds: number, origin: Origin): Promise<Count> {
   // wrk knows whole seconds only.
-  const args = [
-    '-t1',
-    row.path === SMALL ? '-c64' : '-c16',
-    `-d${Math.max(1, Math.round(seconds))}s`,
-    '--timeout',
-    '20s',
-  ];
+  const args = ['-t1', isSmall(row) ? '-c64' : '-c16', `-d${Math.max(1, Math.round(seconds))}s`, '--timeout', '20s'];
+  if (row.upload) args.push('-s', origin.uploadScript);
   if (row.fresh) args.push('-H', 'Connection: close');
   const said = await run(partPath('wrk'), ...args, urlOf(peer, row));
   const counted = /(\d+) requests in ([\d.]+)(ms|s|m),/.exec(said);
@@ -57,12 +67,8 @@ async function loadByWrk(peer: RunningPeer, row: Row, seconds: number): Promise<
   return { requests: Number(counted[1]), elapsed: Number(counted[2]) * unit };
 }
 
-async function loadByH2load(
-  peer: RunningPeer,
-  row: Row,
-  seconds: number,
-): Promise<{ requests: number; elapsed: number }> {
-  const size = row.path === SMALL ? ['-c16', '-m16'] : ['-c4', '-m4', '-w20', '-W22'];
+async function loadByH2load(peer: RunningPeer, row: Row, seconds: number): Promise<Count> {
+  const size = isSmall(row) ? ['-c16', '-m16'] : ['-c4', '-m4', '-w20', '-W22'];
   const said = await run(
     partPath('h2load'),
     '-t1',
@@ -77,6 +83,10 @@ async function loadByH2load(
     );
   if (counted === null || Number(counted[4]) === 0) throw new Error(`${peer.name}, ${row.name}: ${said}`);
   return { requests: Number(counted[4]), elapsed: Math.max(1, Math.round(seconds)) };
+}
+
+function isSmall(row: Row): boolean {
+  return row.path.endsWith(SMALL);
 }
 
 function urlOf(peer: RunningPeer, row: Row): string {

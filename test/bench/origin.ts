@@ -1,4 +1,4 @@
-// The origin behind every peer: nginx on the second core, with one small and one large answer, and a sink for uploads.
+// The origin behind every peer: nginx on the second core, with answers of three sizes under a prefix, and a sink for uploads.
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -16,12 +16,17 @@ export interface Origin extends Started {
   readonly certificateFile: string;
   readonly keyFile: string;
   readonly caFile: string;
-  readonly uploadFile: string;
+  /** A script with which wrk posts 1 MiB. */
+  readonly uploadScript: string;
 }
 
+/** Files of the docroot, which peers that can serve files serve themselves. */
 export const SMALL = '/small.json';
-export const LARGE = '/large.bin';
 export const MEDIUM = '/medium.js';
+export const LARGE = '/large.bin';
+/** In front of a path: passed on to the origin. */
+export const PROXIED = '/_api';
+export const UPLOAD = '/upload';
 
 /** Starts it, and makes the files that peers and load generators need. */
 export async function startOrigin(folder: string): Promise<Origin> {
@@ -32,6 +37,7 @@ export async function startOrigin(folder: string): Promise<Origin> {
     [MEDIUM, Buffer.from(`const s = "${'y'.repeat(64 * 1_024 - 13)}";`)],
     [LARGE, Buffer.alloc(1_024 * 1_024, 'z')],
   ];
+  writeFileSync(join(docroot, 'index.html'), '<!doctype html><title>bench</title>');
   for (const [path, body] of bodies) writeFileSync(join(docroot, path), body);
   const authority = await makeAuthority();
   const leaf = await makeCertificate({ names: ['localhost'], issuer: authority });
@@ -51,7 +57,9 @@ http {
   uwsgi_temp_path ${folder}/o4; scgi_temp_path ${folder}/o5;
   server { listen 127.0.0.1:${port} backlog=4096; root ${docroot}; open_file_cache max=100;
     location = /upload { client_body_buffer_size 2m; proxy_pass http://127.0.0.1:${port}/taken; }
-    location = /taken { return 204; } }
+    location = /_api/upload { client_body_buffer_size 2m; proxy_pass http://127.0.0.1:${port}/taken; }
+    location = /taken { return 204; }
+    location /_api/ { alias ${docroot}/; } }
 }`,
   );
   const server = await startServer(
@@ -66,6 +74,6 @@ http {
     certificateFile: file('certificate.pem', leaf.certificate),
     keyFile: file('key.pem', leaf.key),
     caFile: file('ca.pem', authority.certificate),
-    uploadFile: join(docroot, LARGE),
+    uploadScript: file('upload.lua', `wrk.method = "POST"\nwrk.body = string.rep("u", 1024 * 1024)\n`),
   };
 }

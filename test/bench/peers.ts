@@ -14,6 +14,8 @@ export interface RunningPeer extends Started {
   readonly version: string;
   readonly port: number;
   readonly http2: boolean;
+  /** It serves files from disk. */
+  readonly files: boolean;
 }
 
 export interface Peer {
@@ -28,6 +30,7 @@ interface Plan {
   /** A program that has to be installed. */
   readonly part?: string;
   readonly http2: boolean;
+  readonly files?: boolean;
   version(): string;
   prepare(folder: string, origin: Origin, port: number): Promise<{ command: Command; env?: Record<string, string> }>;
 }
@@ -39,12 +42,13 @@ const PLANS: readonly Plan[] = [
   {
     name: 'portico',
     http2: true,
+    files: true,
     version: () => `${packageVersion('package.json')} on Node ${process.versions.node}`,
     prepare: async (_folder, origin, port) => ({
       command: [process.execPath, join(ROOT, 'src/launch.mjs'), 'run'],
       env: {
         FRONTEND_DNS: 'localhost',
-        FRONTEND_SERVICE: `127.0.0.1:${origin.port}`,
+        FRONTEND_ROOT: origin.docroot,
         BACKEND_SERVICE: `127.0.0.1:${origin.port}`,
         SSL_CRT: origin.certificateFile,
         SSL_KEY: origin.keyFile,
@@ -60,6 +64,7 @@ const PLANS: readonly Plan[] = [
     name: 'nginx',
     part: 'nginx',
     http2: true,
+    files: true,
     version: () => firstMatch(/nginx\/(\S+)/, 'nginx', '-v'),
     prepare: async (folder, origin, port) => ({
       command: [
@@ -78,7 +83,8 @@ http {
   server { listen 127.0.0.1:${port} ssl http2 backlog=4096; server_name localhost; http2_max_requests 100000000;
     ssl_certificate ${origin.certificateFile}; ssl_certificate_key ${origin.keyFile};
     ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers ${TLS_CIPHERS}; ssl_session_cache shared:s:4m;
-    location / { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
+    root ${origin.docroot};
+    location /_api/ { proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto https; } }
 }`,
         ),
@@ -121,6 +127,7 @@ backend origin
     name: 'caddy',
     part: 'caddy',
     http2: true,
+    files: true,
     version: () => firstMatch(/v?(\d\S*)/, 'caddy', 'version'),
     prepare: async (folder, origin, port) => {
       const configuration = `{
@@ -129,7 +136,13 @@ backend origin
 }
 https://localhost:${port} {
   tls ${origin.certificateFile} ${origin.keyFile}
-  reverse_proxy 127.0.0.1:${origin.port}
+  handle /_api/* {
+    reverse_proxy 127.0.0.1:${origin.port}
+  }
+  handle {
+    root * ${origin.docroot}
+    file_server
+  }
 }
 `;
       mkdirSync(join(folder, 'caddy-home'), { recursive: true });
@@ -168,7 +181,8 @@ export const PEERS: readonly Peer[] = PLANS.map((plan) => ({
     const port = await freePort();
     const { command, env } = await plan.prepare(folder, origin, port);
     const server = await startServer(pinned(0, ...command), port, env);
-    return { ...server, name: plan.name, version: plan.version(), port, http2: plan.http2 };
+    const { name, http2, files = false } = plan;
+    return { ...server, name, version: plan.version(), port, http2, files };
   },
 }));
 

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findPart } from '../support/parts.ts';
-import { type Figure, load, ROWS, type Row } from './load.ts';
-import { startOrigin } from './origin.ts';
+import { type Figure, isFit, load, ROWS, type Row } from './load.ts';
+import { type Origin, startOrigin } from './origin.ts';
 import { PEERS, type Peer, type RunningPeer } from './peers.ts';
 import { cpuTime, residentMemory } from './process-tree.ts';
 import { printTable } from './table.ts';
@@ -22,7 +22,7 @@ const { values } = parseArgs({
     row: { type: 'string', multiple: true },
   },
 });
-const rounds = values.quick ? 2 : 5;
+const rounds = values.quick ? 1 : 5;
 const seconds = values.quick ? 1 : 4;
 
 for (const part of ['nginx', 'wrk', 'h2load', 'taskset', 'curl']) {
@@ -58,11 +58,11 @@ try {
   const figures = new Map<string, Figure[]>();
   for (let round = 0; round < rounds; round++) {
     for (const row of rows) {
-      for (const one of running.filter((each) => row.protocol === 'h1' || each.http2)) {
+      for (const one of running.filter((each) => isFit(each, row))) {
         process.stderr.write(`\rround ${round + 1} of ${rounds}: ${row.name}, ${one.name}`.padEnd(78));
-        await warmUp(one, row);
+        await warmUp(one, row, origin);
         const key = `${row.key} ${one.name}`;
-        figures.set(key, [...(figures.get(key) ?? []), await measure(one, row)]);
+        figures.set(key, [...(figures.get(key) ?? []), await measure(one, row, origin)]);
       }
     }
   }
@@ -79,13 +79,13 @@ function isWanted(peer: Peer): boolean {
 }
 
 /** Connections, caches and the just-in-time compiler are warm before anything counts. */
-async function warmUp(one: RunningPeer, row: Row): Promise<void> {
-  await load(one, row, 0.5);
+async function warmUp(one: RunningPeer, row: Row, origin: Origin): Promise<void> {
+  await load(one, row, 0.5, origin);
 }
 
-async function measure(one: RunningPeer, row: Row): Promise<Figure> {
+async function measure(one: RunningPeer, row: Row, origin: Origin): Promise<Figure> {
   const before = cpuTime(one.pid);
-  const { requests, elapsed } = await load(one, row, seconds);
+  const { requests, elapsed } = await load(one, row, seconds, origin);
   const cpu = cpuTime(one.pid) - before;
   return { microseconds: (cpu / requests) * 1e6, perSecond: requests / elapsed };
 }
