@@ -153,7 +153,7 @@ class Http1Downstream implements Downstream {
   inform(status: number, headers: Headers): void {
     if (this.#response.destroyed || this.#response.headersSent) return;
     if (status === 100) this.#response.writeContinue();
-    else this.#response.writeInformation(status, headers);
+    else this.#send(() => this.#response.writeInformation(status, headers));
   }
 
   respond(status: number, headers: Headers): void {
@@ -167,13 +167,8 @@ class Http1Downstream implements Downstream {
     }
     if (this.#door.draining) response.shouldKeepAlive = false;
     if (!response.shouldKeepAlive) this.#socket.porticoEnding = true;
-    try {
-      response.writeHead(status, this.#mayHaveTrailers(status, headers) ? headers : withoutTrailer(headers));
-    } catch {
-      // node:http will not write a field that it did read: this answer cannot be given.
-      this.abort();
-      return;
-    }
+    const fields = this.#mayHaveTrailers(status, headers) ? headers : withoutTrailer(headers);
+    if (!this.#send(() => response.writeHead(status, fields))) return;
     // The head leaves with the first chunk when that is already here, and by itself when it is not (events).
     this.#headPending = true;
     process.nextTick(flushHead, this);
@@ -192,7 +187,7 @@ class Http1Downstream implements Downstream {
     if (trailers.length > 0 && response.chunkedEncoding) {
       const pairs: [string, string][] = [];
       for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i]!, trailers[i + 1]!]);
-      response.addTrailers(pairs);
+      if (!this.#send(() => response.addTrailers(pairs))) return;
     }
     response.end();
   }
@@ -234,6 +229,17 @@ class Http1Downstream implements Downstream {
     this.#response.shouldKeepAlive = false;
     // What is wrong came behind a whole request, which has its answer all the same; then the connection ends.
     if (!this.exchange.requestEnded) onRequestBroken(this.exchange, failure, detail);
+  }
+
+  /** node:http throws for fields that it will not write, though it did read them: this answer then cannot be given. */
+  #send(send: () => unknown): boolean {
+    try {
+      send();
+      return true;
+    } catch {
+      this.abort();
+      return false;
+    }
   }
 
   /** node:http throws for a Trailer field in a message that is not chunked. */
