@@ -11,7 +11,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { plainAddress } from '../http/forwarded.ts';
 import { readFraming } from '../http/framing.ts';
-import { firstValue, type Headers } from '../http/headers.ts';
+import { fieldPairs, firstValue, type Headers } from '../http/headers.ts';
 import {
   type ByteStream,
   type Downstream,
@@ -185,9 +185,7 @@ class Http1Downstream implements Downstream {
     this.#headPending = false;
     if (response.destroyed) return;
     if (trailers.length > 0 && response.chunkedEncoding) {
-      const pairs: [string, string][] = [];
-      for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i]!, trailers[i + 1]!]);
-      if (!this.#send(() => response.addTrailers(pairs))) return;
+      if (!this.#send(() => response.addTrailers(fieldPairs(trailers)))) return;
     }
     response.end();
   }

@@ -157,6 +157,8 @@ export class Exchange {
   responded = false;
   /** All of the answer was handed to the downstream side. */
   answered = false;
+  /** When the sweep first saw it answered and not yet taken by the client, of the steady clock; 0 before. */
+  answeredAt = 0;
   settled = false;
   failure: Failure | undefined;
   /** The failure in words, for people. */

@@ -8,6 +8,7 @@ import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
 import type { EndpointState } from '../policy/balance.ts';
 import type { Log } from '../telemetry/log.ts';
 import { gauge, Metrics } from '../telemetry/metrics.ts';
+import { abortStalled } from './blame.ts';
 
 /** A snapshot with its tables built. An exchange keeps the one that it started with. */
 export interface Active {
@@ -66,10 +67,15 @@ export class Door {
     this.active = this.#build(snapshot);
   }
 
-  /** Once a second: whoever is past its deadline is told. */
+  /** Once a second: whoever is past its deadline is told, and clients that do not take the end of their answer are cut. */
   sweep(): void {
     const now = this.now();
     for (const each of this.watched) if (each.deadline <= now) each.onDeadline();
+    for (const exchange of this.exchanges) {
+      if (!exchange.answered || exchange.status === 101) continue;
+      if (exchange.answeredAt === 0) exchange.answeredAt = now;
+      else if (now - exchange.answeredAt > this.active.limits.upstreamIdleTimeout) abortStalled(exchange);
+    }
   }
 
   /** All that was counted, and how things stand now. */

@@ -14,9 +14,10 @@ import { mayRetry } from '../policy/retry.ts';
 import { isTooLarge, overLimit } from '../policy/screen.ts';
 import { increment, type PoolMetrics } from '../telemetry/metrics.ts';
 import { relay } from '../upstream/relay.ts';
+import { abortStalled, blame } from './blame.ts';
 import type { Active, Door, LivePool, Watched } from './door.ts';
 import { fail } from './reply.ts';
-import { blame, settle } from './settle.ts';
+import { settle } from './settle.ts';
 
 /** Attempts for one exchange, all endpoints together. */
 const MAX_ATTEMPTS = 4;
@@ -190,7 +191,8 @@ export class Forward implements Acting, Receiver, Watched {
     if (!exchange.requestEnded) this.#attempt!.abort();
     this.#letUpload();
     exchange.downstream.end(safeTrailers(trailers));
-    this.deadline = this.#door.now() + this.#active.limits.upstreamIdleTimeout;
+    // From here on the sweep looks whether the client takes it.
+    this.deadline = Number.POSITIVE_INFINITY;
   }
 
   onDrain(): void {
@@ -256,15 +258,10 @@ export class Forward implements Acting, Receiver, Watched {
   onDeadline(): void {
     const { limits } = this.#active;
     const exchange = this.#exchange;
-    if (exchange.answered || this.#answerHeld) {
-      blame(
-        exchange,
-        FAILURES.clientStalled,
-        'the client has not read its answer for too long (limit upstream.idleTimeout)',
-      );
+    if (this.#answerHeld) {
       this.deadline = Number.POSITIVE_INFINITY;
       this.#attempt?.abort();
-      exchange.downstream.abort();
+      abortStalled(exchange);
     } else if (exchange.responded) {
       const limit = `${limits.upstreamIdleTimeout / 1_000} s (limit upstream.idleTimeout)`;
       increment(this.#metrics.errors, FAILURES.upstreamIdle.code);
@@ -289,6 +286,7 @@ export class Forward implements Acting, Receiver, Watched {
   #moveDeadline(): void {
     const { limits } = this.#active;
     const exchange = this.#exchange;
+    if (exchange.answered) return;
     const waitsForClient = !exchange.responded && !exchange.requestEnded && !this.#uploadHeld;
     const span = exchange.responded
       ? limits.upstreamIdleTimeout

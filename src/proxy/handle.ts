@@ -8,11 +8,12 @@ import type { Route } from '../model/snapshot.ts';
 import { type Admitted, admit } from '../policy/admit.ts';
 import { findRoute } from '../policy/route.ts';
 import { screen } from '../policy/screen.ts';
+import { blame } from './blame.ts';
 import type { Active, Door } from './door.ts';
 import { Forward } from './forward.ts';
 import { fail, redirect } from './reply.ts';
 import { ServeFiles } from './serve-files.ts';
-import { blame, settle } from './settle.ts';
+import { settle } from './settle.ts';
 
 /** Takes an exchange from the downstream side, as soon as its head is read. */
 export function handle(door: Door, exchange: Exchange): void {

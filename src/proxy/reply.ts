@@ -5,7 +5,7 @@ import type { Headers } from '../http/headers.ts';
 import { STATUS_TEXT } from '../http/status.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
-import { blame } from './settle.ts';
+import { blame } from './blame.ts';
 
 /** What the Allow of a 405 names (RFC 9110 §15.5.6). */
 const FILE_METHODS = 'GET, HEAD';

@@ -7,9 +7,9 @@ import type { Acting, Exchange } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import type { FilesAction, Route } from '../model/snapshot.ts';
 import type { Admitted } from '../policy/admit.ts';
+import { abortStalled } from './blame.ts';
 import type { Active, Door, Watched } from './door.ts';
 import { fail } from './reply.ts';
-import { blame } from './settle.ts';
 
 export class ServeFiles implements Acting, SendReceiver, Watched {
   deadline = Number.POSITIVE_INFINITY;
@@ -70,6 +70,7 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
 
   onSent(): void {
     this.#exchange.answered = true;
+    this.deadline = Number.POSITIVE_INFINITY;
     this.#exchange.downstream.end([]);
   }
 
@@ -82,10 +83,8 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
   /** Whoever takes nothing for too long holds a file open. */
   onDeadline(): void {
     this.deadline = Number.POSITIVE_INFINITY;
-    const limit = '(limit upstream.idleTimeout)';
-    blame(this.#exchange, FAILURES.clientStalled, `the client has not read its answer for too long ${limit}`);
     this.#sending?.stop();
-    this.#exchange.downstream.abort();
+    abortStalled(this.#exchange);
   }
 
   #onUnexpected(error: Error): void {
@@ -123,6 +122,7 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
   }
 
   #moveDeadline(): void {
+    if (this.#exchange.answered) return;
     this.deadline = this.#door.now() + this.#active.limits.upstreamIdleTimeout;
   }
 }

@@ -1,7 +1,7 @@
 // Settle: the one end of an exchange.
 
 import type { Exchange } from '../model/exchange.ts';
-import { FAILURES, type Failure } from '../model/failure.ts';
+import { FAILURES } from '../model/failure.ts';
 import { accessLine } from '../telemetry/access-log.ts';
 import type { AbortPhase } from '../telemetry/metrics.ts';
 import type { Door } from './door.ts';
@@ -25,11 +25,4 @@ function abortPhase(exchange: Exchange): AbortPhase {
   if (exchange.upstreamStatus === 101) return 'websocket';
   if (exchange.responded) return 'response';
   return exchange.requestEnded ? 'waiting' : 'request';
-}
-
-/** Notes why an exchange fails; the first reason stays. */
-export function blame(exchange: Exchange, failure: Failure, detail: string): void {
-  if (exchange.failure !== undefined) return;
-  exchange.failure = failure;
-  exchange.detail = detail;
 }

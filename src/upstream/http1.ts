@@ -2,7 +2,7 @@
 
 import { type Agent, type ClientRequest, type IncomingMessage, request as openRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import { firstValue, type Headers } from '../http/headers.ts';
+import { fieldPairs, firstValue, type Headers } from '../http/headers.ts';
 import {
   type Attempt,
   NO_BODY,
@@ -100,7 +100,7 @@ class Http1Attempt implements Attempt, Seeker {
   end(trailers: Headers): void {
     const client = this.#client;
     if (client === undefined || client.destroyed) return;
-    if (trailers.length > 0) client.addTrailers(pairs(trailers));
+    if (trailers.length > 0) client.addTrailers(fieldPairs(trailers));
     client.end();
   }
 
@@ -258,10 +258,4 @@ function handOver(socket: Socket): object {
 function keepAliveTimeout(headers: Headers): number | undefined {
   const seconds = /(?:^|[,;\s])timeout\s*=\s*(\d{1,6})/i.exec(firstValue(headers, 'keep-alive') ?? '')?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1_000;
-}
-
-function pairs(headers: Headers): [string, string][] {
-  const out: [string, string][] = [];
-  for (let i = 0; i < headers.length; i += 2) out.push([headers[i]!, headers[i + 1]!]);
-  return out;
 }
