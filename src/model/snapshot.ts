@@ -100,6 +100,7 @@ export interface Certificate {
 
 /** Sizes in bytes, times in milliseconds. */
 export interface Limits {
+  readonly requestLineBytes: number;
   readonly headBytes: number;
   readonly headFields: number;
   /** Of a request body; 0: no limit. */
@@ -110,6 +111,9 @@ export interface Limits {
   readonly keepAliveTimeout: number;
   /** How long a request body may stand still while we are ready to read it. */
   readonly bodyTimeout: number;
+  /** Bytes a second that a request body must bring on average once it has come for `bodyRateGrace`, while we are ready to read it; 0: any. */
+  readonly bodyRate: number;
+  readonly bodyRateGrace: number;
   readonly connectTimeout: number;
   /** From the end of the request to the first byte of the answer; also while an upload stands still. */
   readonly responseTimeout: number;
@@ -119,6 +123,10 @@ export interface Limits {
   readonly streamsPerConnection: number;
   /** Connections in total, for each worker; more wait in the kernel's queue or are closed. */
   readonly connections: number;
+  /** Connections of one peer address, for each worker; trusted hops are not counted. 0: no limit. */
+  readonly connectionsPerClient: number;
+  /** After so many requests a connection ends with its answer; 0: no limit. */
+  readonly requestsPerConnection: number;
   /** Connections to one endpoint, for each worker; more requests wait, up to `waiting` of them. */
   readonly upstreamConnections: number;
   readonly waiting: number;
@@ -127,18 +135,23 @@ export interface Limits {
 
 /** The defaults, measured in ms and bytes. */
 export const LIMITS: Limits = Object.freeze({
+  requestLineBytes: 16 * 1024,
   headBytes: 64 * 1024,
   headFields: 200,
   bodyBytes: 0,
   headTimeout: 10_000,
   keepAliveTimeout: 75_000,
   bodyTimeout: 60_000,
+  bodyRate: 500,
+  bodyRateGrace: 30_000,
   connectTimeout: 5_000,
   responseTimeout: 600_000,
   upstreamIdleTimeout: 600_000,
   tunnelIdleTimeout: 24 * 3_600_000,
   streamsPerConnection: 128,
   connections: 20_000,
+  connectionsPerClient: 1_000,
+  requestsPerConnection: 0,
   upstreamConnections: 1_024,
   waiting: 4_096,
   drainTimeout: 30_000,
