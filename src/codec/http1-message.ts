@@ -134,6 +134,21 @@ export abstract class MessageParser {
     return rest;
   }
 
+  /** Of the head that is being read, or was read last, the field that takes most; an unfinished line counts with what is there. */
+  largestField(): { name: string; size: number } {
+    let name = '';
+    let size = 0;
+    for (let i = 0; i < this.headers.length; i += 2) {
+      const bytes = this.headers[i]!.length + this.headers[i + 1]!.length + 4;
+      if (bytes > size) [name, size] = [this.headers[i]!, bytes];
+    }
+    const colon = this.#carry.indexOf(':');
+    if (this.#carry.length > size && TOKEN.test(this.#carry.slice(0, colon))) {
+      [name, size] = [this.#carry.slice(0, colon), this.#carry.length];
+    }
+    return { name, size };
+  }
+
   /** Reads on. */
   next(): Event {
     switch (this.#state) {
@@ -236,7 +251,10 @@ export abstract class MessageParser {
         if (end - from > this.#limits.startLine) return this.#tooMuch('start line');
       }
       this.#size += end + 1 - from;
-      if (this.#size > this.#limits.head) return this.#tooMuch('head');
+      if (this.#size > this.#limits.head) {
+        this.#carry = text.slice(from, end);
+        return this.#tooMuch('head');
+      }
       if (text.charCodeAt(end - 1) !== CR || end === from) return this.refuse('a line ends with a bare LF');
       const problem = this.#readHeadLine(text, from, end - 1);
       if (problem !== undefined) return this.refuse(problem);

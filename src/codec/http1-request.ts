@@ -5,7 +5,8 @@ import { firstValue, listMembers } from '../http/headers.ts';
 import { BODY, EVENT, type Event, type HeadLimits, MessageParser } from './http1-message.ts';
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const CONTROL = /[\x00-\x1f\x7f]/;
+/** No URI holds these (RFC 3986 §2), and what is above ASCII is read in more than one way. */
+const NO_TARGET = /[\x00-\x20\x7f-\xff]/;
 
 /** Reads the requests of one connection. */
 export class RequestParser extends MessageParser {
@@ -35,7 +36,7 @@ export class RequestParser extends MessageParser {
     this.target = line.slice(first + 1, second);
     if (!METHOD.test(this.method)) return 'the method is no token';
     if (this.target === '') return 'the request line has no target';
-    return CONTROL.test(this.target) ? 'the request target holds a control byte' : undefined;
+    return NO_TARGET.test(this.target) ? 'the request target holds a control byte or one above ASCII' : undefined;
   }
 
   protected readFraming(): string | undefined {
@@ -43,6 +44,12 @@ export class RequestParser extends MessageParser {
     this.framing = framing;
     this.keepAlive = this.#keepsAlive();
     this.upgrade = false;
+    if (this.method === 'CONNECT') {
+      // Behind it comes what only a tunnel would understand (RFC 9110 §9.3.6).
+      this.keepAlive = false;
+      this.expectBody(BODY.tunnel, 0);
+      return undefined;
+    }
     switch (framing.kind) {
       case 'problem':
         // Nobody knows what follows. The head is told all the same: it says who was refused.

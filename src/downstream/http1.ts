@@ -1,29 +1,13 @@
-// HTTP/1.x from clients, on node:http: its requests become exchanges, and its errors clear answers.
+// HTTP/1 from clients: a connection, its requests one after another, and the answers to them.
 
-import {
-  type IncomingMessage,
-  ServerResponse as NodeResponse,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from 'node:http';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import { plainAddress } from '../http/forwarded.ts';
-import { readFraming } from '../http/framing.ts';
-import { fieldPairs, firstValue, type Headers } from '../http/headers.ts';
-import {
-  type ByteStream,
-  type Downstream,
-  Exchange,
-  NO_BODY,
-  type Origin,
-  type RequestHead,
-  UNTIL_END,
-} from '../model/exchange.ts';
+import { EVENT, type Event } from '../codec/http1-message.ts';
+import { RequestParser } from '../codec/http1-request.ts';
+import { firstValue } from '../http/headers.ts';
+import { type ByteStream, Exchange, NO_BODY, type Origin, type RequestHead, UNTIL_END } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Limits, Listener } from '../model/snapshot.ts';
-import type { Door } from '../proxy/door.ts';
+import type { Door, Watched } from '../proxy/door.ts';
 import {
   handle,
   onDownstreamDrain,
@@ -34,330 +18,332 @@ import {
   onRequestEnd,
 } from '../proxy/handle.ts';
 import { rejectConnection } from '../proxy/reject.ts';
+import { Http1Downstream } from './http1-answer.ts';
+import { LINGER } from './linger.ts';
+import { originOf } from './origin.ts';
 
-/** After an answer that came before the end of its request, how long the rest is read and thrown away, in ms. */
-const LINGER = 3_000;
+/** What a client may send ahead of its answer, in bytes; more waits in the kernel. */
+const MAX_AHEAD = 64 * 1024;
 
-/** Options of node:http servers: strict parsing, and the limits of the snapshot. */
-export function http1Options(limits: Limits): ServerOptions {
-  return {
-    insecureHTTPParser: false,
-    requireHostHeader: false,
-    maxHeaderSize: limits.headBytes,
-    headersTimeout: limits.headTimeout,
-    // A total time would cut large uploads; the body has an idle deadline instead.
-    requestTimeout: 0,
-    keepAliveTimeout: limits.keepAliveTimeout,
-    connectionsCheckingInterval: 1_000,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: 60_000,
-    shouldUpgradeCallback: asksForWebsocket,
-  };
+/** A socket of ours knows its connection, so that its events need no closure. */
+interface Carrier extends Socket {
+  porticoConnection?: Http1Connection;
 }
 
-/** Makes a server's requests exchanges of the door. */
-export function serveHttp1(server: Server, listener: Listener, door: Door): void {
-  server.maxHeadersCount = 0;
-  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
-    begin(door, listener, request, response, request.socket, false);
-  };
-  server.on('request', onRequest);
-  server.on('checkContinue', onRequest);
-  server.on('checkExpectation', onRequest);
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, first: Buffer) => {
-    if (first.length > 0) socket.unshift(first);
-    const response = new NodeResponse(request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(socket);
-    socket.on('error', () => {});
-    response.on('finish', () => {
-      response.detachSocket(socket);
-      linger(socket);
-    });
-    begin(door, listener, request, response, socket, true);
-  });
-  server.on('connect', (_request: IncomingMessage, socket: Socket) => {
-    socket.on('error', () => {});
-    refuse(door, listener, socket, FAILURES.methodRefused, 'the method CONNECT is not served here');
-  });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) =>
-    onClientError(door, listener, error, socket),
-  );
+/** Serves a connection on which HTTP/1 is spoken; it is one of `connections` while it lives. */
+export function serveHttp1(socket: Socket, listener: Listener, door: Door, connections: Set<Http1Connection>): void {
+  const connection = new Http1Connection(socket, listener, door);
+  connections.add(connection);
+  socket.once('close', () => connections.delete(connection));
 }
 
-/** A connection of ours, and what runs on it. */
-interface Connection extends Socket {
-  porticoOrigin?: Origin;
-  porticoCurrent?: Http1Downstream | undefined;
-  /** It ends with the answer under way: what the parser still finds on it is no request. */
-  porticoEnding?: boolean;
-}
+/** One connection. It reads one request at a time: what a client sends ahead waits until its answer is complete. */
+export class Http1Connection implements Watched {
+  /** For a head, for the next request, or for the client's own end; Infinity while an exchange has deadlines of its own. */
+  deadline: number;
+  readonly socket: Carrier;
+  readonly door: Door;
+  readonly #origin: Origin;
+  readonly #parser: RequestParser;
+  #current: Http1Downstream | undefined;
+  /** Requests that were begun. */
+  #count = 0;
+  /** Back-pressure: the request's body is not wanted for now. */
+  #held = false;
+  /** The loop over the parser's events runs. */
+  #reading = false;
+  /** The connection ends with the answer under way: its request is still read, and none behind it. */
+  #isLast = false;
+  /** Nothing more is read as HTTP: what comes is thrown away. */
+  #ending = false;
+  /** The client has ended its side. */
+  #inputEnded = false;
 
-function begin(
-  door: Door,
-  listener: Listener,
-  request: IncomingMessage,
-  response: ServerResponse,
-  socket: Connection,
-  upgrade: boolean,
-): void {
-  if (socket.porticoEnding === true) {
-    request.resume();
-    return;
-  }
-  socket.porticoOrigin ??= originOf(socket, listener);
-  const head = readHead(request, upgrade);
-  const downstream = new Http1Downstream(door, request, response, socket);
-  const exchange = new Exchange(socket.porticoOrigin, downstream, head, Date.now(), door.now());
-  downstream.exchange = exchange;
-  socket.porticoCurrent = downstream;
-  response.sendDate = true;
-  response.on('drain', () => onDownstreamDrain(exchange));
-  response.on('finish', () => {
-    downstream.finished = true;
-    if (socket.porticoCurrent === downstream) socket.porticoCurrent = undefined;
-    onDownstreamFinished(door, exchange);
-  });
-  response.on('close', () => {
-    if (!downstream.finished && !downstream.tunnelled) onDownstreamGone(door, exchange);
-  });
-  // The reason of a broken body comes by 'clientError' or 'close'.
-  request.on('error', () => {});
-  if (!exchange.requestEnded) {
-    request.on('data', (chunk: Uint8Array) => onRequestChunk(exchange, chunk));
-    request.on('end', () => {
-      if (request.complete) onRequestEnd(exchange, request.rawTrailers);
-    });
-  }
-  handle(door, exchange);
-}
-
-class Http1Downstream implements Downstream {
-  exchange!: Exchange;
-  finished = false;
-  tunnelled = false;
-  readonly #door: Door;
-  readonly #request: IncomingMessage;
-  readonly #response: ServerResponse;
-  readonly #socket: Connection;
-  #headPending = false;
-
-  constructor(door: Door, request: IncomingMessage, response: ServerResponse, socket: Connection) {
-    this.#door = door;
-    this.#request = request;
-    this.#response = response;
-    this.#socket = socket;
+  constructor(socket: Socket, listener: Listener, door: Door) {
+    const { limits } = door.active;
+    this.socket = socket;
+    this.door = door;
+    this.#origin = originOf(socket, listener);
+    this.#parser = new RequestParser({ startLine: limits.requestLineBytes, head: limits.headBytes });
+    this.deadline = door.now() + limits.headTimeout;
+    door.watched.add(this);
+    this.socket.porticoConnection = this;
+    socket.on('data', onData);
+    socket.on('end', onEnd);
+    socket.on('drain', onDrain);
+    socket.on('error', onError);
+    socket.on('close', onClose);
   }
 
-  inform(status: number, headers: Headers): void {
-    if (this.#response.destroyed || this.#response.headersSent) return;
-    if (status === 100) this.#response.writeContinue();
-    else this.#send(() => this.#response.writeInformation(status, headers));
+  // ---- from the socket
+
+  onData(chunk: Buffer): void {
+    if (this.#ending || (this.#isLast && this.#isWaiting)) return;
+    if (this.#current === undefined && !this.#parser.midHead) this.#awaitHead();
+    this.#parser.feed(chunk);
+    this.#read();
+    if (this.#isWaiting && this.#parser.unread > MAX_AHEAD) this.socket.pause();
   }
 
-  respond(status: number, headers: Headers): void {
-    const response = this.#response;
-    if (response.destroyed) return;
-    // What is left of the request would be read as the next one, so this connection ends with this answer. After a broken
-    // framing nobody knows what is left (RFC 9112 §6.1).
-    if (!this.exchange.requestEnded || this.exchange.head.problem !== undefined) {
-      response.shouldKeepAlive = false;
-      this.#socket.destroySoon = () => linger(this.#socket);
+  onEnd(): void {
+    this.#inputEnded = true;
+    const current = this.#current;
+    if (current === undefined) {
+      // Half a head is nobody's request.
+      if (this.#ending || this.#parser.midHead) this.socket.destroy();
+      else this.#close();
+    } else if (!current.exchange.answered) {
+      // Who only has no more to say cannot be told from who left, and what nobody waits for must not go on (nginx reads it so too).
+      this.socket.destroy();
     }
-    if (this.#door.draining) response.shouldKeepAlive = false;
-    if (!response.shouldKeepAlive) this.#socket.porticoEnding = true;
-    const fields = this.#mayHaveTrailers(status, headers) ? headers : withoutTrailer(headers);
-    if (!this.#send(() => response.writeHead(status, fields))) return;
-    // The head leaves with the first chunk when that is already here, and by itself when it is not (events).
-    this.#headPending = true;
-    process.nextTick(flushHead, this);
   }
 
-  write(chunk: Uint8Array): boolean {
-    if (this.#response.destroyed) return true;
-    this.#headPending = false;
-    return this.#response.write(chunk);
+  onDrain(): void {
+    if (this.#current !== undefined) onDownstreamDrain(this.#current.exchange);
   }
 
-  end(trailers: Headers): void {
-    const response = this.#response;
-    this.#headPending = false;
-    if (response.destroyed) return;
-    if (trailers.length > 0 && response.chunkedEncoding) {
-      if (!this.#send(() => response.addTrailers(fieldPairs(trailers)))) return;
+  onClose(): void {
+    this.#ending = true;
+    this.door.watched.delete(this);
+    const current = this.#current;
+    this.#current = undefined;
+    if (current !== undefined) onDownstreamGone(this.door, current.exchange);
+  }
+
+  onDeadline(): void {
+    if (this.#ending) this.socket.destroy();
+    else if (this.#parser.midHead) {
+      const { headTimeout } = this.#limits;
+      const limit = `${headTimeout / 1_000} s (limit downstream.headTimeout, set by HEAD_TIMEOUT)`;
+      this.#refuse(FAILURES.headTimeout, `the request head did not arrive within ${limit}`);
+    } else this.#close();
+  }
+
+  // ---- from the answer under way
+
+  /** Whether the connection goes on behind the answer to the current request. */
+  decideKeepAlive(current: Http1Downstream): boolean {
+    const { requestsPerConnection } = this.#limits;
+    const parser = this.#parser;
+    // What is left of a request would be read as the next one. After a broken framing nobody knows what is left (RFC 9112 §6.1),
+    // and behind an upgrade that was not granted may come anything.
+    const keep =
+      current.requestDone &&
+      current.exchange.head.problem === undefined &&
+      !current.exchange.head.upgrade &&
+      parser.keepAlive &&
+      !this.door.draining &&
+      !(this.#inputEnded && parser.unread === 0) &&
+      (requestsPerConnection === 0 || this.#count < requestsPerConnection);
+    if (!keep) this.#isLast = true;
+    return keep;
+  }
+
+  /** The answer is with the kernel, to its end. */
+  onAnswered(current: Http1Downstream): void {
+    if (this.#current !== current) return;
+    this.#current = undefined;
+    onDownstreamFinished(this.door, current.exchange);
+    if (this.#isLast || this.#ending) {
+      this.#close();
+      return;
     }
-    response.end();
+    this.deadline = this.door.now() + this.#limits.keepAliveTimeout;
+    if (this.#held || this.socket.isPaused()) {
+      this.#held = false;
+      this.socket.resume();
+    }
+    if (this.#parser.unread > 0) {
+      this.#awaitHead();
+      this.#read();
+    }
+    if (this.#current !== undefined) return;
+    if (this.#inputEnded || this.door.draining) this.#close();
   }
 
-  abort(): void {
-    // Bytes that say "there is more" went out: ending without the rest is the abort. On a plain connection a body that
-    // ends with the connection (HTTP/1.0) needs the reset as well; over TLS the missing close_notify tells it.
-    if (this.#socket instanceof TLSSocket) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+  /** For the last write of an answer: the kernel has it. One function for all of them. */
+  readonly onWritten = (): void => {
+    this.#current?.onLastWritten();
+  };
+
+  hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    this.socket.pause();
   }
 
-  pause(): void {
-    this.#request.pause();
+  letGo(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.socket.resume();
+    process.nextTick(readOn, this);
   }
 
-  resume(): void {
-    this.#request.resume();
+  readOn(): void {
+    if (!this.#ending) this.#read();
   }
 
-  tunnel(headers: Headers): ByteStream | undefined {
-    const socket = this.#socket;
-    if (socket.destroyed || this.#response.destroyed) return undefined;
-    this.tunnelled = true;
-    this.#response.detachSocket(socket);
-    let text = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
-    for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
-    socket.write(`${text}\r\n`, 'latin1');
+  /** Hands the socket over to a tunnel: it is no connection of HTTP any more. */
+  release(): ByteStream {
+    const { socket } = this;
+    this.#ending = true;
+    this.#current = undefined;
+    this.door.watched.delete(this);
+    socket.pause();
+    socket.removeListener('data', onData);
+    socket.removeListener('end', onEnd);
+    socket.removeListener('drain', onDrain);
+    socket.removeListener('close', onClose);
+    const rest = this.#parser.takeRest();
+    if (rest.length > 0) socket.unshift(rest);
     return socket;
   }
 
-  flushHead(): void {
-    if (!this.#headPending || this.#response.destroyed) return;
-    this.#headPending = false;
-    this.#response.flushHeaders();
+  /** Ends when nothing is under way. */
+  drain(): void {
+    if (this.#current === undefined && !this.#ending && !this.#parser.midHead) this.#close();
   }
 
-  /** The parser gave up on this connection: nothing more can be read from it. */
-  breakOff(failure: Failure, detail: string): void {
-    this.#response.shouldKeepAlive = false;
-    // What is wrong came behind a whole request, which has its answer all the same; then the connection ends.
-    if (!this.exchange.requestEnded) onRequestBroken(this.exchange, failure, detail);
+  // ---- inside
+
+  get #limits(): Limits {
+    return this.door.active.limits;
   }
 
-  /** node:http throws for fields that it will not write, though it did read them: this answer then cannot be given. */
-  #send(send: () => unknown): boolean {
-    try {
-      send();
-      return true;
-    } catch {
-      this.abort();
-      return false;
+  /** The request has been read, and its answer is not complete. */
+  get #isWaiting(): boolean {
+    return this.#current?.requestDone === true;
+  }
+
+  #awaitHead(): void {
+    this.deadline = this.door.now() + this.#limits.headTimeout;
+  }
+
+  #read(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    while (!this.#ending && !this.#held && !this.#isWaiting) {
+      const event = this.#parser.next();
+      if (event === EVENT.more) break;
+      this.#onEvent(event);
+    }
+    this.#reading = false;
+  }
+
+  #onEvent(event: Event): void {
+    const current = this.#current;
+    switch (event) {
+      case EVENT.head:
+        this.#begin();
+        break;
+      case EVENT.chunk:
+        if (current !== undefined) onRequestChunk(current.exchange, this.#parser.chunk);
+        break;
+      case EVENT.end:
+        if (current === undefined) break;
+        current.requestDone = true;
+        onRequestEnd(current.exchange, this.#parser.trailers);
+        break;
+      case EVENT.problem:
+        this.#refuse(FAILURES.malformed, `it is no valid HTTP/1.1 (${this.#parser.problem})`);
+        break;
+      case EVENT.excess:
+        this.#refuseExcess();
+        break;
     }
   }
 
-  /** node:http throws for a Trailer field in a message that is not chunked. */
-  #mayHaveTrailers(status: number, headers: Headers): boolean {
-    const bodiless = this.#request.method === 'HEAD' || status === 204 || status === 304;
-    return !bodiless && this.#request.httpVersionMinor === 1 && firstValue(headers, 'content-length') === undefined;
+  #begin(): void {
+    const parser = this.#parser;
+    this.#count++;
+    this.deadline = Number.POSITIVE_INFINITY;
+    const downstream = new Http1Downstream(this);
+    const head = readHead(parser);
+    const exchange = new Exchange(this.#origin, downstream, head, Date.now(), this.door.now());
+    downstream.exchange = exchange;
+    downstream.requestDone = exchange.requestEnded;
+    this.#current = downstream;
+    handle(this.door, exchange);
+  }
+
+  #refuseExcess(): void {
+    const { requestLineBytes, headBytes } = this.#limits;
+    switch (this.#parser.excess) {
+      case 'start line':
+        return this.#refuse(
+          FAILURES.targetTooLong,
+          `the request line is longer than ${requestLineBytes} bytes (limit downstream.requestLineBytes)`,
+        );
+      case 'head': {
+        const { name, size } = this.#parser.largestField();
+        const largest = name === '' ? '' : `; its largest field is ${name} with ${size} bytes`;
+        return this.#refuse(
+          FAILURES.headTooLarge,
+          `the request head is larger than ${headBytes} bytes (limit downstream.headBytes, set by HEAD_LIMIT)${largest}`,
+        );
+      }
+      case 'trailers':
+        return this.#refuse(FAILURES.headTooLarge, 'the trailers behind the request body are too large');
+    }
+  }
+
+  /** Answers what cannot be read as a request, or ends one whose rest cannot be read. */
+  #refuse(failure: Failure, detail: string): void {
+    this.#ending = true;
+    const current = this.#current;
+    if (current !== undefined) {
+      onRequestBroken(current.exchange, failure, detail);
+      return;
+    }
+    this.socket.write(rejectConnection(this.door, this.#origin, failure, detail), 'latin1');
+    this.#close();
+  }
+
+  /** Ends our side; what the client still sends is thrown away until it ends its own, or for a short time. */
+  #close(): void {
+    this.#ending = true;
+    this.deadline = this.door.now() + LINGER;
+    if (this.#inputEnded) this.socket.destroySoon();
+    else {
+      this.socket.end();
+      this.socket.resume();
+    }
   }
 }
 
-function flushHead(downstream: Http1Downstream): void {
-  downstream.flushHead();
+function onData(this: Carrier, chunk: Buffer): void {
+  this.porticoConnection!.onData(chunk);
 }
 
-function withoutTrailer(headers: Headers): Headers {
-  if (firstValue(headers, 'trailer') === undefined) return headers;
-  const out: Headers = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    if (headers[i]!.toLowerCase() !== 'trailer') out.push(headers[i]!, headers[i + 1]!);
-  }
-  return out;
+function onEnd(this: Carrier): void {
+  this.porticoConnection!.onEnd();
 }
 
-function readHead(request: IncomingMessage, upgrade: boolean): RequestHead {
-  const headers = request.rawHeaders;
-  const protocol = request.httpVersionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1';
-  const framing = readFraming(headers, protocol);
-  const framingProblem = framing.kind === 'problem' ? framing.problem : undefined;
+function onDrain(this: Carrier): void {
+  this.porticoConnection!.onDrain();
+}
+
+/** What an error means is told by the close that follows. */
+function onError(): void {}
+
+function onClose(this: Carrier): void {
+  this.porticoConnection!.onClose();
+}
+
+function readOn(connection: Http1Connection): void {
+  connection.readOn();
+}
+
+function readHead(parser: RequestParser): RequestHead {
+  const { framing, headers } = parser;
   return {
-    method: request.method ?? '',
-    target: request.url ?? '',
+    method: parser.method,
+    target: parser.target,
     authority: firstValue(headers, 'host'),
-    protocol,
+    protocol: parser.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1',
     headers,
     bodyLength: framing.kind === 'length' ? framing.length : framing.kind === 'chunked' ? UNTIL_END : NO_BODY,
-    upgrade,
-    problem: request.httpVersionMajor === 1 ? framingProblem : 'only HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken here',
+    upgrade: parser.upgrade,
+    problem: framing.kind === 'problem' ? framing.problem : undefined,
   };
-}
-
-/** RFC 6455 §4.1, in any letter case. All other upgrades (h2c is a way around a proxy's rules) are plain requests. */
-function asksForWebsocket(request: IncomingMessage): boolean {
-  const headers = request.rawHeaders;
-  return (
-    request.method === 'GET' &&
-    request.httpVersionMinor === 1 &&
-    (firstValue(headers, 'upgrade') ?? '').trim().toLowerCase() === 'websocket' &&
-    readFraming(headers, 'HTTP/1.1').kind === 'none'
-  );
-}
-
-/** What the connection tells about whoever holds it. */
-export function originOf(socket: Socket, listener: Listener): Origin {
-  const secure = socket instanceof TLSSocket;
-  const serverName = secure ? (socket as TLSSocket & { servername?: string | false }).servername : undefined;
-  return {
-    listener: listener.name,
-    redirects: listener.kind === 'redirect',
-    scheme: secure ? 'https' : 'http',
-    peerAddress: plainAddress(socket.remoteAddress ?? ''),
-    peerPort: socket.remotePort ?? 0,
-    tlsVersion: secure ? (socket.getProtocol() ?? undefined) : undefined,
-    serverName: typeof serverName === 'string' ? serverName.toLowerCase() : undefined,
-  };
-}
-
-function onClientError(door: Door, listener: Listener, error: NodeJS.ErrnoException, socket: Connection): void {
-  const [failure, detail] = explain(error);
-  const current = socket.porticoCurrent;
-  // The parser fails anew with all that a refused client still sends; its answer is on its way, and the rest is thrown away.
-  if (failure !== undefined && socket.porticoEnding === true && current === undefined) return;
-  if (failure === undefined || !socket.writable) {
-    socket.destroy();
-  } else if (current !== undefined && !current.finished) {
-    current.breakOff(failure, detail);
-  } else {
-    refuse(door, listener, socket, failure, detail);
-  }
-}
-
-function explain(error: NodeJS.ErrnoException): [failure: Failure | undefined, detail: string] {
-  switch (error.code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return [
-        FAILURES.headTooLarge,
-        'the request head is larger than the limit (limit downstream.headBytes, set by HEAD_LIMIT)',
-      ];
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return [
-        FAILURES.headTimeout,
-        'the request head did not arrive in time (limit downstream.headTimeout, set by HEAD_TIMEOUT)',
-      ];
-    case 'HPE_INVALID_EOF_STATE':
-    case 'ECONNRESET':
-    case 'EPIPE':
-      return [undefined, ''];
-    default:
-      if (error.code?.startsWith('HPE_') !== true) return [undefined, ''];
-      return [FAILURES.malformed, `it is no valid HTTP/1.1 (${error.message.replace(/^Parse Error: /, '')})`];
-  }
-}
-
-/** An answer to something that never became an exchange. */
-function refuse(door: Door, listener: Listener, socket: Connection, failure: Failure, detail: string): void {
-  socket.porticoOrigin ??= originOf(socket, listener);
-  // Who connected and said nothing is not told either: the idle end of a connection is no error.
-  if (failure === FAILURES.headTimeout && socket.bytesRead === 0) {
-    socket.destroy();
-    return;
-  }
-  socket.porticoEnding = true;
-  socket.write(rejectConnection(door, socket.porticoOrigin, failure, detail), 'latin1');
-  linger(socket);
-}
-
-/** Ends a connection so that the peer can read our last bytes: a close with unread input would reset them away (RFC 9112 §9.6). */
-export function linger(socket: Socket): void {
-  if (socket.destroyed) return;
-  socket.end();
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER);
-  socket.once('end', () => socket.destroy());
-  socket.once('close', () => clearTimeout(timer));
 }

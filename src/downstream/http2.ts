@@ -22,7 +22,7 @@ import {
   onRequestChunk,
   onRequestEnd,
 } from '../proxy/handle.ts';
-import { originOf } from './http1.ts';
+import { originOf } from './origin.ts';
 
 /** What a client may send ahead on one stream, and on all streams of a connection, in bytes. */
 const STREAM_WINDOW = 256 * 1024;
@@ -33,6 +33,8 @@ const MAX_SENT_HEAD = 256 * 1024;
 /** Serves a connection on which HTTP/2 was agreed. */
 export function serveHttp2(socket: TLSSocket, listener: Listener, door: Door, sessions: Set<ServerHttp2Session>): void {
   const { limits } = door.active;
+  // A session ends with its client's side.
+  socket.allowHalfOpen = false;
   const origin = originOf(socket, listener);
   const session = performServerHandshake(socket, {
     maxSendHeaderBlockLength: MAX_SENT_HEAD,

@@ -1,17 +1,26 @@
 // Listeners: an address bound, its connections told apart (TLS or not, HTTP/1.1 or HTTP/2), and its orderly end.
 
-import { createServer as createHttpServer, type Server } from 'node:http';
 import type { ServerHttp2Session } from 'node:http2';
-import { createServer as createHttpsServer } from 'node:https';
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { createServer as createPlainServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { FAILURES } from '../model/failure.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 import { rejectConnection } from '../proxy/reject.ts';
-import { http1Options, linger, originOf, serveHttp1 } from './http1.ts';
+import { ConnectionLimits } from './connection-limits.ts';
+import { type Http1Connection, serveHttp1 } from './http1.ts';
 import { serveHttp2 } from './http2.ts';
+import { linger } from './linger.ts';
+import { originOf } from './origin.ts';
 import { type CertificateTable, TLS_POLICY } from './tls.ts';
+
+/** A client that has ended its side may still read: when a connection ends is for its protocol to say. */
+const SOCKET_OPTIONS = Object.freeze({
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+});
 
 /** The certificates in force; replaced as a whole by a reload. */
 export interface Certificates {
@@ -36,17 +45,27 @@ export async function openListener(
   share: boolean,
 ): Promise<OpenListener> {
   const sessions = new Set<ServerHttp2Session>();
-  const server =
-    listener.kind === 'tls'
-      ? tlsServer(door, listener, snapshot, certificates!, sessions)
-      : createHttpServer(http1Options(snapshot.limits));
+  const connections = new Set<Http1Connection>();
+  const server = listener.kind === 'tls' ? tlsServer(snapshot, certificates!) : createPlainServer(SOCKET_OPTIONS);
+  const connectionLimits = new ConnectionLimits(door, listener.name);
   const sockets = new Set<Socket>();
+  // A TLS server's own listener starts the handshake; it is asked only when it is the right one.
+  const [start] = server.listeners('connection') as ((socket: Socket) => void)[];
+  server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
+    // An error that nobody hears ends the process; what it means is told by the close that follows.
+    socket.on('error', () => {});
+    if (!connectionLimits.admit(socket)) return;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
+    if (start === undefined) serveHttp1(socket, listener, door, connections);
+    else tellPlainHttp(door, listener, socket, () => start.call(server, socket));
   });
-  server.maxConnections = snapshot.limits.connections;
-  serveHttp1(server, listener, door);
+  server.on('secureConnection', (socket: TLSSocket) => {
+    door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
+    if (socket.alpnProtocol === 'h2') serveHttp2(socket, listener, door, sessions);
+    else serveHttp1(socket, listener, door, connections);
+  });
   await new Promise<void>((bound, failed) => {
     server.once('error', failed);
     const address = listener.address === undefined ? {} : { host: listener.address };
@@ -62,7 +81,7 @@ export async function openListener(
     port: typeof bound === 'object' && bound !== null ? bound.port : listener.port,
     drain: () => {
       server.close();
-      server.closeIdleConnections();
+      for (const connection of connections) connection.drain();
       for (const session of sessions) session.close();
     },
     close: () => {
@@ -72,16 +91,10 @@ export async function openListener(
   };
 }
 
-function tlsServer(
-  door: Door,
-  listener: Listener,
-  snapshot: Snapshot,
-  certificates: Certificates,
-  sessions: Set<ServerHttp2Session>,
-): Server {
+function tlsServer(snapshot: Snapshot, certificates: Certificates): Server {
   const { fallback } = certificates.table;
-  const server = createHttpsServer({
-    ...http1Options(snapshot.limits),
+  const server = createTlsServer({
+    ...SOCKET_OPTIONS,
     ...TLS_POLICY,
     cert: fallback.chain,
     key: fallback.key,
@@ -89,19 +102,6 @@ function tlsServer(
     handshakeTimeout: snapshot.limits.headTimeout,
     ALPNProtocols: ['h2', 'http/1.1'],
     SNICallback: (name, answer) => answer(null, certificates.table.contextFor(name.toLowerCase())),
-  });
-  // The server's own listeners start the handshake and the HTTP/1.1 parser; each is asked only when it is the right one.
-  const [startTls] = server.listeners('connection') as ((socket: Socket) => void)[];
-  const [startHttp1] = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[];
-  server.removeAllListeners('connection');
-  server.removeAllListeners('secureConnection');
-  server.on('connection', (socket: Socket) => {
-    tellPlainHttp(door, listener, socket, () => startTls!.call(server, socket));
-  });
-  server.on('secureConnection', (socket: TLSSocket) => {
-    door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
-    if (socket.alpnProtocol === 'h2') serveHttp2(socket, listener, door, sessions);
-    else startHttp1!.call(server, socket);
   });
   // Failed handshakes are the clients' affair: scanners produce them without end.
   server.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -114,7 +114,6 @@ const HANDSHAKE = 0x16;
 /** Somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake. */
 function tellPlainHttp(door: Door, listener: Listener, socket: Socket, startTls: () => void): void {
   const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
-  socket.on('error', () => {});
   socket.once('close', () => clearTimeout(timer));
   socket.once('readable', () => {
     clearTimeout(timer);

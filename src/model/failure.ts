@@ -29,6 +29,7 @@ export const FAILURES = Object.freeze({
   headTimeout: failure('head_timeout', 'downstream', 408, 'http_request_error'),
   bodyTimeout: failure('body_timeout', 'downstream', 408, 'http_request_error'),
   bodyTooLarge: failure('body_too_large', 'downstream', 413, 'http_request_denied'),
+  targetTooLong: failure('target_too_long', 'downstream', 414, 'http_request_error'),
   expectationRefused: failure('expectation_refused', 'downstream', 417, 'http_request_denied'),
   misdirected: failure('misdirected', 'downstream', 421, 'http_request_denied'),
   headTooLarge: failure('head_too_large', 'downstream', 431, 'http_request_error'),

@@ -1,0 +1,215 @@
+// The answer to one request over HTTP/1: head, body and trailers as bytes, as few writes as can be, and its end told once.
+
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { chunkSize, fieldLines, lastChunk, statusLine } from '../codec/http1-write.ts';
+import { firstValue, type Headers } from '../http/headers.ts';
+import { STATUS_TEXT } from '../http/status.ts';
+import type { ByteStream, Downstream, Exchange } from '../model/exchange.ts';
+import type { Http1Connection } from './http1.ts';
+
+/** Up to this size bytes are copied behind their head to leave in one write; larger ones are not worth the copy. */
+const MAX_JOINED = 16 * 1024;
+/** So much may wait in the socket for a slow client; then the upstream waits. In bytes. */
+const HIGH_WATER = 256 * 1024;
+
+const FRAMING = Object.freeze({ none: 0, length: 1, chunked: 2, untilClose: 3 });
+
+export class Http1Downstream implements Downstream {
+  exchange!: Exchange;
+  /** The request was read to its end. */
+  requestDone = false;
+  readonly #connection: Http1Connection;
+  readonly #socket: Socket;
+  #framing: (typeof FRAMING)[keyof typeof FRAMING] = FRAMING.none;
+  /** Bytes that the announced length still asks for. */
+  #left = 0;
+  /** Text (a head) and bytes (a chunk) that leave at the end of this turn, or sooner with what follows. */
+  #text = '';
+  #chunk: Uint8Array | undefined;
+  #responded = false;
+  #ended = false;
+  /** The last byte is with the kernel. */
+  #written = false;
+  #aborted = false;
+  #scheduled = false;
+
+  constructor(connection: Http1Connection) {
+    this.#connection = connection;
+    this.#socket = connection.socket;
+  }
+
+  inform(status: number, headers: Headers): void {
+    if (this.#isGone || this.#responded) return;
+    this.#socket.write(`${statusLine(status, STATUS_TEXT[status])}${fieldLines(headers)}\r\n`, 'latin1');
+  }
+
+  respond(status: number, headers: Headers): void {
+    if (this.#isGone || this.#responded) return;
+    this.#responded = true;
+    const { head } = this.exchange;
+    const length = firstValue(headers, 'content-length');
+    let keep = this.#connection.decideKeepAlive(this);
+    if (head.method === 'HEAD' || status === 204 || status === 304) this.#framing = FRAMING.none;
+    else if (length !== undefined) {
+      this.#framing = FRAMING.length;
+      this.#left = Number(length);
+    } else if (head.protocol === 'HTTP/1.1') this.#framing = FRAMING.chunked;
+    else {
+      this.#framing = FRAMING.untilClose;
+      keep = false;
+    }
+    let text = statusLine(status, STATUS_TEXT[status]);
+    let dated = false;
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!;
+      if (name.length === 4 && name.toLowerCase() === 'date') dated = true;
+      // RFC 9110 §6.6.2: it announces what only a chunked body can bring.
+      if (name.length === 7 && this.#framing !== FRAMING.chunked && name.toLowerCase() === 'trailer') continue;
+      text += `${name}: ${headers[i + 1]}\r\n`;
+    }
+    if (!dated) text += dateLine(Date.now());
+    if (this.#framing === FRAMING.chunked) text += 'Transfer-Encoding: chunked\r\n';
+    if (!keep) text += 'Connection: close\r\n';
+    else if (head.protocol === 'HTTP/1.0') text += 'Connection: keep-alive\r\n';
+    this.#text = `${text}\r\n`;
+    // It leaves with the first bytes when these are already here, and by itself when they are not (events).
+    this.#flushSoon();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#isGone || this.#ended || this.#framing === FRAMING.none || chunk.length === 0) return true;
+    if (this.#chunk !== undefined) this.#send('');
+    if (this.#framing === FRAMING.length) {
+      this.#left -= chunk.length;
+      // More than was announced would be read as the next answer.
+      if (this.#left < 0) {
+        this.abort();
+        return true;
+      }
+    }
+    if (this.#framing === FRAMING.chunked) this.#text += chunkSize(chunk.length);
+    this.#chunk = chunk;
+    if (chunk.length > MAX_JOINED) this.#send('');
+    else this.#flushSoon();
+    return this.#socket.writableLength < HIGH_WATER;
+  }
+
+  end(trailers: Headers): void {
+    if (this.#isGone || this.#ended) return;
+    if (this.#framing === FRAMING.length && this.#left > 0) {
+      this.abort();
+      return;
+    }
+    this.#ended = true;
+    const before = this.#chunk === undefined && this.#text === '';
+    this.#send(this.#framing === FRAMING.chunked ? lastChunk(trailers) : '');
+    if (this.#framing === FRAMING.untilClose) this.#socket.end(this.#connection.onWritten);
+    else if (before && this.#written) this.#connection.onAnswered(this);
+  }
+
+  abort(): void {
+    if (this.#aborted || this.#socket.destroyed) return;
+    this.#aborted = true;
+    // Bytes that say "there is more" went out: ending without the rest is the abort. On a plain connection a body that
+    // ends with the connection (HTTP/1.0) needs the reset as well; over TLS the missing close_notify tells it.
+    if (this.#socket instanceof TLSSocket) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
+  }
+
+  pause(): void {
+    this.#connection.hold();
+  }
+
+  resume(): void {
+    this.#connection.letGo();
+  }
+
+  tunnel(headers: Headers): ByteStream | undefined {
+    if (this.#isGone || this.#socket.writableEnded) return undefined;
+    this.#responded = true;
+    const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+    this.#socket.write(`${head}${fieldLines(headers)}\r\n`, 'latin1');
+    return this.#connection.release();
+  }
+
+  /** The last byte is with the kernel. */
+  onLastWritten(): void {
+    if (this.#isGone) return;
+    this.#written = true;
+    if (this.#ended) this.#connection.onAnswered(this);
+  }
+
+  /** Sends what waits. */
+  flush(): void {
+    this.#scheduled = false;
+    if (!this.#isGone && !this.#ended) this.#send('');
+  }
+
+  get #isGone(): boolean {
+    return this.#aborted || this.#socket.destroyed;
+  }
+
+  /** Writes what waits, and `tail` behind it. */
+  #send(tail: string): void {
+    const text = this.#text;
+    const chunk = this.#chunk;
+    const socket = this.#socket;
+    this.#text = '';
+    this.#chunk = undefined;
+    const told = this.#isLastWrite() ? this.#connection.onWritten : undefined;
+    if (chunk === undefined) {
+      if (text !== '' || tail !== '') socket.write(text + tail, 'latin1', told);
+      return;
+    }
+    const behind = this.#framing === FRAMING.chunked ? `\r\n${tail}` : tail;
+    if (chunk.length <= MAX_JOINED) {
+      const bytes = Buffer.allocUnsafe(text.length + chunk.length + behind.length);
+      bytes.write(text, 0, 'latin1');
+      bytes.set(chunk, text.length);
+      if (behind !== '') bytes.write(behind, text.length + chunk.length, 'latin1');
+      socket.write(bytes, told);
+      return;
+    }
+    socket.cork();
+    if (text !== '') socket.write(text, 'latin1');
+    socket.write(chunk, behind === '' ? told : undefined);
+    if (behind !== '') socket.write(behind, 'latin1', told);
+    socket.uncork();
+  }
+
+  #isLastWrite(): boolean {
+    switch (this.#framing) {
+      case FRAMING.none:
+        return true;
+      case FRAMING.length:
+        return this.#left === 0;
+      case FRAMING.chunked:
+        return this.#ended;
+      case FRAMING.untilClose:
+        return false;
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    process.nextTick(flush, this);
+  }
+}
+
+function flush(downstream: Http1Downstream): void {
+  downstream.flush();
+}
+
+let dateText = '';
+let dateUntil = 0;
+
+/** The Date field (RFC 9110 §6.6.1), made once a second. */
+function dateLine(now: number): string {
+  if (now >= dateUntil) {
+    dateUntil = now - (now % 1_000) + 1_000;
+    dateText = `Date: ${new Date(now).toUTCString()}\r\n`;
+  }
+  return dateText;
+}
