@@ -52,7 +52,7 @@ const STATE = Object.freeze({
 type State = (typeof STATE)[keyof typeof STATE];
 
 const EMPTY = Buffer.alloc(0);
-const HEAD_END = Buffer.from('\r\n\r\n');
+const HEAD_END = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a]);
 const CR = 0x0d;
 const LF = 0x0a;
 const SPACE = 0x20;

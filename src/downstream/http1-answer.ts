@@ -6,7 +6,6 @@ import { chunkSize, fieldLines, lastChunk, statusLine } from '../codec/http1-wri
 import { firstValue, type Headers } from '../http/headers.ts';
 import { STATUS_TEXT } from '../http/status.ts';
 import type { ByteStream, Downstream, Exchange } from '../model/exchange.ts';
-import type { Http1Connection } from './http1.ts';
 
 /** Up to this size bytes are copied behind their head to leave in one write; larger ones are not worth the copy. */
 const MAX_JOINED = 16 * 1024;
@@ -15,11 +14,27 @@ const HIGH_WATER = 256 * 1024;
 
 const FRAMING = Object.freeze({ none: 0, length: 1, chunked: 2, untilClose: 3 });
 
+/** The connection that an answer leaves on. */
+export interface AnsweringConnection {
+  readonly socket: Socket;
+  /** For the last write of an answer: the kernel has it. */
+  readonly onWritten: () => void;
+  /** Whether the connection goes on behind this answer. */
+  decideKeepAlive(answer: Http1Downstream): boolean;
+  /** The answer is with the kernel, to its end. */
+  onAnswered(answer: Http1Downstream): void;
+  /** Back-pressure for the request's body. */
+  hold(): void;
+  letGo(): void;
+  /** Hands the socket over to a tunnel. */
+  release(): ByteStream;
+}
+
 export class Http1Downstream implements Downstream {
   exchange!: Exchange;
   /** The request was read to its end. */
   requestDone = false;
-  readonly #connection: Http1Connection;
+  readonly #connection: AnsweringConnection;
   readonly #socket: Socket;
   #framing: (typeof FRAMING)[keyof typeof FRAMING] = FRAMING.none;
   /** Bytes that the announced length still asks for. */
@@ -34,7 +49,7 @@ export class Http1Downstream implements Downstream {
   #aborted = false;
   #scheduled = false;
 
-  constructor(connection: Http1Connection) {
+  constructor(connection: AnsweringConnection) {
     this.#connection = connection;
     this.#socket = connection.socket;
   }

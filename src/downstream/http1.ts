@@ -18,7 +18,7 @@ import {
   onRequestEnd,
 } from '../proxy/handle.ts';
 import { rejectConnection } from '../proxy/reject.ts';
-import { Http1Downstream } from './http1-answer.ts';
+import { type AnsweringConnection, Http1Downstream } from './http1-answer.ts';
 import { LINGER } from './linger.ts';
 import { originOf } from './origin.ts';
 
@@ -38,7 +38,7 @@ export function serveHttp1(socket: Socket, listener: Listener, door: Door, conne
 }
 
 /** One connection. It reads one request at a time: what a client sends ahead waits until its answer is complete. */
-export class Http1Connection implements Watched {
+export class Http1Connection implements Watched, AnsweringConnection {
   /** For a head, for the next request, or for the client's own end; Infinity while an exchange has deadlines of its own. */
   deadline: number;
   readonly socket: Carrier;
@@ -121,7 +121,6 @@ export class Http1Connection implements Watched {
 
   // ---- from the answer under way
 
-  /** Whether the connection goes on behind the answer to the current request. */
   decideKeepAlive(current: Http1Downstream): boolean {
     const { requestsPerConnection } = this.#limits;
     const parser = this.#parser;
@@ -139,7 +138,6 @@ export class Http1Connection implements Watched {
     return keep;
   }
 
-  /** The answer is with the kernel, to its end. */
   onAnswered(current: Http1Downstream): void {
     if (this.#current !== current) return;
     this.#current = undefined;
@@ -161,7 +159,6 @@ export class Http1Connection implements Watched {
     if (this.#inputEnded || this.door.draining) this.#close();
   }
 
-  /** For the last write of an answer: the kernel has it. One function for all of them. */
   readonly onWritten = (): void => {
     this.#current?.onLastWritten();
   };
@@ -183,7 +180,6 @@ export class Http1Connection implements Watched {
     if (!this.#ending) this.#read();
   }
 
-  /** Hands the socket over to a tunnel: it is no connection of HTTP any more. */
   release(): ByteStream {
     const { socket } = this;
     this.#ending = true;
