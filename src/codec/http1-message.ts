@@ -256,10 +256,12 @@ export abstract class MessageParser {
         return this.#tooMuch('head');
       }
       if (text.charCodeAt(end - 1) !== CR || end === from) return this.refuse('a line ends with a bare LF');
-      const problem = this.#readHeadLine(text, from, end - 1);
+      const isWhole = this.#state === STATE.fields && end - 1 === from;
+      if (isWhole) this.#size = 0;
+      const problem = isWhole ? this.readFraming() : this.#readHeadLine(text, from, end - 1);
       if (problem !== undefined) return this.refuse(problem);
       from = end + 1;
-      if (this.#state !== STATE.startLine && this.#state !== STATE.fields) {
+      if (isWhole) {
         this.#at = stop - (text.length - from);
         this.#carry = '';
         return this.headEvent();
@@ -285,9 +287,7 @@ export abstract class MessageParser {
       this.#state = STATE.fields;
       return this.readStartLine(text.slice(from, end));
     }
-    if (end > from) return readField(text, from, end, this.headers);
-    this.#size = 0;
-    return this.readFraming();
+    return readField(text, from, end, this.headers);
   }
 
   #readData(after: State): Event {

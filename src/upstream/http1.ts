@@ -1,8 +1,9 @@
-// The transport over HTTP/1.1: one attempt is one node:http client request on a connection of ours.
+// The transport over HTTP/1.1: one attempt is one request and its response on a connection that may have served others.
 
-import { type Agent, type ClientRequest, type IncomingMessage, request as openRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import { fieldPairs, firstValue, type Headers } from '../http/headers.ts';
+import { EVENT, type Event } from '../codec/http1-message.ts';
+import { chunkSize, fieldLines, lastChunk, requestLine } from '../codec/http1-write.ts';
+import { firstValue, type Headers } from '../http/headers.ts';
 import {
   type Attempt,
   NO_BODY,
@@ -13,11 +14,12 @@ import {
 } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, Limits } from '../model/snapshot.ts';
+import type { Running, UpstreamConnection } from './connection.ts';
 import { Connections, type Seeker } from './connections.ts';
 import { Resolver } from './resolver.ts';
 
-/** Heads of answers up to this size, in bytes: an SSO answer with its cookies fits, an attack on our memory does not. */
-const MAX_RESPONSE_HEAD = 256 * 1024;
+/** So much of an upload may wait in the socket for a slow upstream; then the client waits. In bytes. */
+const HIGH_WATER = 256 * 1024;
 
 /** Connects to endpoints over HTTP/1.1, plain or TLS, and keeps the connections. */
 export class Http1Transport implements Transport {
@@ -59,7 +61,8 @@ export class Http1Transport implements Transport {
   }
 }
 
-class Http1Attempt implements Attempt, Seeker {
+class Http1Attempt implements Attempt, Seeker, Running {
+  readonly streaming: boolean;
   connected = false;
   reused = false;
   address = '';
@@ -69,9 +72,18 @@ class Http1Attempt implements Attempt, Seeker {
   readonly #receiver: Receiver;
   readonly #now: () => number;
   readonly #startTime: number;
-  #client: ClientRequest | undefined;
-  #answer: IncomingMessage | undefined;
+  #connection: UpstreamConnection | undefined;
+  readonly #chunked: boolean;
+  /** The request was written to its end. */
+  #sent = false;
+  #headSeen = false;
   #keepAlive: number | undefined;
+  /** Back-pressure: the answer is not wanted for now. */
+  #held = false;
+  /** The loop over the parser's events runs. */
+  #reading = false;
+  #closed = false;
+  #error: Error | undefined;
   /** Nothing is told to the receiver any more. */
   #over = false;
 
@@ -87,175 +99,230 @@ class Http1Attempt implements Attempt, Seeker {
     this.#receiver = receiver;
     this.#now = now;
     this.#startTime = now();
+    this.streaming = request.upgrade;
+    this.#chunked = request.bodyLength === UNTIL_END;
     const repeatable = request.bodyLength === NO_BODY && (request.method === 'GET' || request.method === 'HEAD');
     const idle = fresh || request.upgrade ? undefined : connections.takeIdle(repeatable);
     if (idle === undefined) connections.seek(this);
     else this.#start(idle, true);
   }
 
+  // ---- from the spine
+
   write(chunk: Uint8Array): boolean {
-    return this.#client === undefined || this.#client.destroyed || this.#client.write(chunk);
+    const connection = this.#connection;
+    if (this.#over || connection === undefined || connection.socket.destroyed || chunk.length === 0) return true;
+    const { socket } = connection;
+    if (!this.#chunked) socket.write(chunk);
+    else {
+      socket.cork();
+      socket.write(chunkSize(chunk.length), 'latin1');
+      socket.write(chunk);
+      socket.write('\r\n', 'latin1');
+      process.nextTick(uncork, socket);
+    }
+    return socket.writableLength < HIGH_WATER;
   }
 
   end(trailers: Headers): void {
-    const client = this.#client;
-    if (client === undefined || client.destroyed) return;
-    if (trailers.length > 0) client.addTrailers(fieldPairs(trailers));
-    client.end();
+    const connection = this.#connection;
+    if (this.#over || connection === undefined || this.#sent) return;
+    this.#sent = true;
+    if (this.#chunked && !connection.socket.destroyed) connection.socket.write(lastChunk(trailers), 'latin1');
   }
 
   pause(): void {
-    this.#answer?.pause();
+    if (this.#held || this.#connection === undefined) return;
+    this.#held = true;
+    this.#connection.socket.pause();
   }
 
   resume(): void {
-    this.#answer?.resume();
+    if (!this.#held || this.#connection === undefined) return;
+    this.#held = false;
+    this.#connection.socket.resume();
+    process.nextTick(readOn, this);
   }
 
   abort(): void {
+    if (this.#over) return;
     this.#over = true;
     this.#connections.leave(this);
-    this.#client?.destroy();
+    this.#letGo()?.destroy();
   }
 
-  onSocket(socket: Socket, reused: boolean): void {
+  // ---- from the connections
+
+  onConnection(connection: UpstreamConnection, reused: boolean): void {
     if (this.#over) {
-      this.#connections.giveBack(socket, undefined);
+      this.#connections.giveBack(connection, undefined);
       return;
     }
-    this.#start(socket, reused);
+    this.#start(connection, reused);
     this.#receiver.onConnected();
   }
 
-  onNoSocket(failure: Failure, detail: string): void {
+  onNoConnection(failure: Failure, detail: string): void {
     this.#fail(failure, detail);
   }
 
-  #start(socket: Socket, reused: boolean): void {
-    const { method, target, bodyLength, upgrade } = this.#request;
+  // ---- from the connection
+
+  onBytes(): void {
+    this.#read();
+  }
+
+  onDrain(): void {
+    this.#receiver.onDrain();
+  }
+
+  onEnd(): void {
+    this.#read();
+  }
+
+  onClose(error: Error | undefined): void {
+    this.#closed = true;
+    this.#error = error;
+    this.#read();
+  }
+
+  readOn(): void {
+    this.#read();
+  }
+
+  // ---- inside
+
+  #start(connection: UpstreamConnection, reused: boolean): void {
+    const request = this.#request;
+    const { socket } = connection;
     this.connected = true;
     this.reused = reused;
-    this.address = socket.remoteAddress ?? '';
+    this.address = connection.address;
     this.connectTime = this.#now() - this.#startTime;
-    let client: ClientRequest;
-    try {
-      client = openRequest({
-        method,
-        path: target,
-        headers: framed(this.#request),
-        agent: handOver(socket) as Agent,
-        maxHeaderSize: MAX_RESPONSE_HEAD,
-        insecureHTTPParser: false,
-      });
-    } catch (error) {
-      socket.destroy();
-      const detail = `cannot be asked this over HTTP/1.1 (${(error as Error).message})`;
-      process.nextTick(() => this.#fail(FAILURES.malformed, detail));
-      return;
+    this.#connection = connection;
+    connection.running = this;
+    connection.parser.expect(request.method, request.upgrade);
+    const head = writeHead(request);
+    if (request.bodyLength === NO_BODY || request.bodyLength === 0) {
+      this.#sent = true;
+      socket.write(head, 'latin1');
+    } else {
+      // The head leaves with the first bytes of the body when these are already here, and at once when they are not.
+      socket.cork();
+      socket.write(head, 'latin1');
+      process.nextTick(uncork, socket);
     }
-    this.#client = client;
-    // node:http stops listing fields at this number; the size of the head is the limit.
-    client.maxHeadersCount = 0;
-    client.on('error', (error: NodeJS.ErrnoException) => this.#onError(error));
-    client.on('information', (info) => {
-      if (!this.#over) this.#receiver.onInform(info.statusCode, info.rawHeaders);
-    });
-    client.on('response', (answer) => this.#onResponse(answer));
-    client.on('drain', () => {
-      if (!this.#over) this.#receiver.onDrain();
-    });
-    client.on('close', () => {
-      // With an answer there, its own events tell: what is left of it may still wait to be read.
-      if (this.#answer === undefined) this.#fail(FAILURES.lost, 'closed the connection before it answered');
-    });
-    if (upgrade) client.on('upgrade', (answer, stream: Socket, first) => this.#onUpgrade(answer, stream, first));
-    socket.once('free', () => this.#connections.giveBack(socket, this.#keepAlive));
-    if (bodyLength === NO_BODY || bodyLength === 0) client.end();
-    // The upstream sees the head at once, however late the body comes.
-    else client.flushHeaders();
   }
 
-  #onResponse(answer: IncomingMessage): void {
-    if (this.#over) {
-      answer.resume();
-      return;
+  #read(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    const connection = this.#connection;
+    while (!this.#over && !this.#held && connection !== undefined) {
+      const event = connection.parser.next();
+      if (event !== EVENT.more) this.#onEvent(event, connection);
+      else {
+        // An answer that was read and waits for a slow client is not spoilt by what happens to its connection meanwhile.
+        if (connection.ended && connection.parser.finish() === EVENT.end) this.#finish(connection);
+        else if (connection.ended || this.#closed) this.#break(connection);
+        break;
+      }
     }
-    this.#answer = answer;
-    this.#keepAlive = keepAliveTimeout(answer.rawHeaders);
-    answer.on('data', (chunk: Uint8Array) => {
-      if (!this.#over) this.#receiver.onChunk(chunk);
-    });
-    answer.on('end', () => {
-      if (this.#over || !answer.complete) return;
-      this.#over = true;
-      this.#receiver.onEnd(answer.rawTrailers);
-    });
-    answer.on('error', (error) => this.#onAnswerError(error));
-    answer.on('close', () => this.#fail(FAILURES.truncated, 'closed the connection in the middle of its answer'));
-    this.#receiver.onHead(answer.statusCode ?? 502, answer.rawHeaders);
+    this.#reading = false;
   }
 
-  #onUpgrade(answer: IncomingMessage, stream: Socket, first: Uint8Array): void {
-    if (this.#over) {
-      stream.destroy();
-      return;
+  #onEvent(event: Event, connection: UpstreamConnection): void {
+    const { parser } = connection;
+    switch (event) {
+      case EVENT.interim:
+        return this.#receiver.onInform(parser.status, parser.headers);
+      case EVENT.head:
+        this.#headSeen = true;
+        this.#keepAlive = keepAliveTimeout(parser.headers);
+        return this.#receiver.onHead(parser.status, parser.headers);
+      case EVENT.chunk:
+        return this.#receiver.onChunk(parser.chunk);
+      case EVENT.end:
+        return this.#finish(connection);
+      case EVENT.tunnel: {
+        const { headers } = parser;
+        const first = parser.takeRest();
+        this.#over = true;
+        this.#connection = undefined;
+        return this.#receiver.onTunnel(headers, connection.release(), first);
+      }
+      case EVENT.problem:
+        return this.#fail(FAILURES.malformedResponse, `answered with what is no valid HTTP (${parser.problem})`);
+      case EVENT.excess:
+        return this.#fail(FAILURES.malformedResponse, `answered with a ${parser.excess} that is too large`);
     }
+  }
+
+  /** The answer is complete: its connection serves the next one, when nothing speaks against it. */
+  #finish(connection: UpstreamConnection): void {
+    const { parser, socket } = connection;
     this.#over = true;
-    this.#receiver.onTunnel(answer.rawHeaders, stream, first);
+    this.#letGo();
+    const reusable =
+      this.#sent && parser.keepAlive && !this.streaming && parser.unread === 0 && socket.writableLength === 0;
+    if (reusable) this.#connections.giveBack(connection, this.#keepAlive);
+    else connection.destroy();
+    this.#receiver.onEnd(parser.trailers);
   }
 
-  #onError(error: NodeJS.ErrnoException): void {
-    if (error.code?.startsWith('HPE_') === true) {
-      this.#fail(FAILURES.malformedResponse, `answered with what is no valid HTTP (${error.message})`);
-    } else if (this.#answer === undefined) {
-      this.#fail(FAILURES.lost, `broke the connection off before it answered (${error.message})`);
-    } else if (!this.#answer.complete) {
-      // A whole answer that waits to be read is not spoilt by what happens to its connection.
-      this.#onAnswerError(error);
-    }
-  }
-
-  #onAnswerError(error: Error): void {
-    this.#fail(FAILURES.truncated, `broke off in the middle of its answer (${error.message})`);
+  /** The connection ended before the answer did. */
+  #break(connection: UpstreamConnection): void {
+    const how = this.#error === undefined ? 'closed the connection' : 'broke the connection off';
+    const why = this.#error === undefined ? '' : ` (${this.#error.message})`;
+    if (this.#headSeen || connection.parser.midway) {
+      this.#fail(FAILURES.truncated, `${how} in the middle of its answer${why}`);
+    } else this.#fail(FAILURES.lost, `${how} before it answered${why}`);
   }
 
   #fail(failure: Failure, detail: string): void {
     if (this.#over) return;
     this.#over = true;
-    this.#client?.destroy();
+    this.#letGo()?.destroy();
     this.#receiver.onFailure(failure, detail);
+  }
+
+  #letGo(): UpstreamConnection | undefined {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (connection !== undefined) connection.running = undefined;
+    return connection;
   }
 }
 
-/** Methods that ordinarily have no body, and for which node:http frames none. */
-const BODILESS: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS'];
-
-/** The fields as they go out: the end-to-end ones, then what frames this message and this connection. */
-function framed(request: UpstreamRequest): Headers {
-  const headers = request.headers.slice();
-  if (request.upgrade) headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket');
-  // RFC 9110 §10.1.4: whoever sends TE nominates it.
-  else headers.push('Connection', firstValue(headers, 'te') === undefined ? 'keep-alive' : 'keep-alive, TE');
-  if (request.bodyLength >= 0) headers.push('Content-Length', String(request.bodyLength));
-  else if (request.bodyLength === UNTIL_END) headers.push('Transfer-Encoding', 'chunked');
-  // RFC 9110 §8.6: a method that may expect a body says so when there is none; else some servers answer 411 or wait, and
-  // node:http would say "chunked".
-  else if (!BODILESS.includes(request.method)) headers.push('Content-Length', '0');
-  return headers;
+function readOn(attempt: Http1Attempt): void {
+  attempt.readOn();
 }
 
-/** The part of an http.Agent that ClientRequest calls: it takes the connection that is there, and asks to keep it. */
-function handOver(socket: Socket): object {
-  return {
-    keepAlive: true,
-    maxSockets: 1,
-    protocol: 'http:',
-    defaultPort: 80,
-    addRequest: (client: ClientRequest) => client.onSocket(socket),
-  };
+function uncork(socket: Socket): void {
+  socket.uncork();
+}
+
+/** Methods that ordinarily have no body. */
+const BODILESS: readonly string[] = ['GET', 'HEAD', 'DELETE', 'OPTIONS'];
+
+/** The head as it goes out: the end-to-end fields, then what frames this message and this connection. */
+function writeHead(request: UpstreamRequest): string {
+  const { headers } = request;
+  let text = requestLine(request.method, request.target) + fieldLines(headers);
+  if (request.upgrade) text += 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+  // RFC 9110 §10.1.4: whoever sends TE nominates it.
+  else
+    text += firstValue(headers, 'te') === undefined ? 'Connection: keep-alive\r\n' : 'Connection: keep-alive, TE\r\n';
+  if (request.bodyLength >= 0) text += `Content-Length: ${request.bodyLength}\r\n`;
+  else if (request.bodyLength === UNTIL_END) text += 'Transfer-Encoding: chunked\r\n';
+  // RFC 9110 §8.6: a method that may expect a body says so when there is none; else some servers answer 411 or wait.
+  else if (!BODILESS.includes(request.method)) text += 'Content-Length: 0\r\n';
+  return `${text}\r\n`;
 }
 
 function keepAliveTimeout(headers: Headers): number | undefined {
-  const seconds = /(?:^|[,;\s])timeout\s*=\s*(\d{1,6})/i.exec(firstValue(headers, 'keep-alive') ?? '')?.[1];
+  const value = firstValue(headers, 'keep-alive');
+  if (value === undefined) return undefined;
+  const seconds = /(?:^|[,;\s])timeout\s*=\s*(\d{1,6})/i.exec(value)?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1_000;
 }

@@ -1,0 +1,138 @@
+// One connection to an endpoint: its socket, read without streams into one buffer, and the exchange that runs on it.
+
+import type { Socket } from 'node:net';
+import { ResponseParser } from '../codec/http1-response.ts';
+import { plainAddress } from '../http/forwarded.ts';
+
+/** What one read takes from the kernel, in bytes. */
+const READ_SIZE = 64 * 1024;
+/** Smaller reads are copied out and the buffer stays; a larger one is handed on, and costs a new buffer. */
+const MAX_COPIED = 16 * 1024;
+/** Of an answer's head, in bytes: an SSO answer with its cookies fits, an attack on our memory does not. */
+const HEAD_LIMITS = Object.freeze({ startLine: 8 * 1024, head: 256 * 1024 });
+
+/** The exchange that runs on a connection. */
+export interface Running {
+  /** The parser has more bytes. */
+  onBytes(): void;
+  /** The upstream ended its side in order. */
+  onEnd(): void;
+  /** The connection is gone; `error` says why, when anything does. */
+  onClose(error: Error | undefined): void;
+  onDrain(): void;
+}
+
+/** A socket of ours knows its connection, so that its events need no closure. */
+interface Carrier extends Socket {
+  porticoConnection?: UpstreamConnection;
+}
+
+export class UpstreamConnection {
+  socket!: Carrier;
+  /** The endpoint's address, as it was reached. */
+  address = '';
+  readonly parser = new ResponseParser(HEAD_LIMITS);
+  running: Running | undefined;
+  /** The upstream ended its side: what was read before may still wait. */
+  ended = false;
+  onGone: () => void = () => {};
+  /** The upstream ended it while nothing ran. */
+  onEndedIdle: () => void = () => {};
+  #error: Error | undefined;
+  #buffer: Buffer | undefined;
+
+  /** For net.connect: how its socket reads. */
+  readonly reading = Object.freeze({
+    buffer: (): Buffer => {
+      this.#buffer ??= Buffer.allocUnsafeSlow(READ_SIZE);
+      return this.#buffer;
+    },
+    callback: (length: number, buffer: Uint8Array): boolean => {
+      if (length <= MAX_COPIED) this.onData(Buffer.from(buffer.subarray(0, length)));
+      else {
+        this.#buffer = undefined;
+        this.onData(buffer.subarray(0, length) as Buffer);
+      }
+      return true;
+    },
+  });
+
+  /** The socket is connected. `streaming`: its bytes come as events, as a tunnel needs them. */
+  attach(socket: Socket, streaming: boolean): void {
+    this.socket = socket;
+    this.address = plainAddress(socket.remoteAddress ?? '');
+    this.socket.porticoConnection = this;
+    socket.on('end', onEnd);
+    socket.on('error', onError);
+    socket.on('close', onClose);
+    socket.on('drain', onDrain);
+    if (streaming) socket.on('data', onData);
+  }
+
+  get isGone(): boolean {
+    return this.ended || this.socket.destroyed;
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** Takes the socket out, for a tunnel. */
+  release(): Socket {
+    const { socket } = this;
+    this.running = undefined;
+    socket.pause();
+    socket.removeListener('data', onData);
+    socket.removeListener('end', onEnd);
+    socket.removeListener('drain', onDrain);
+    return socket;
+  }
+
+  onData(bytes: Buffer): void {
+    if (this.running === undefined) {
+      // Whatever comes on an idle connection answers no request of ours: were it kept, the next client would get it.
+      this.destroy();
+      return;
+    }
+    this.parser.feed(bytes);
+    this.running.onBytes();
+  }
+
+  onEnd(): void {
+    this.ended = true;
+    if (this.running === undefined) this.onEndedIdle();
+    else this.running.onEnd();
+  }
+
+  onError(error: Error): void {
+    this.#error = error;
+  }
+
+  onClose(): void {
+    const { running } = this;
+    this.running = undefined;
+    running?.onClose(this.#error);
+    this.onGone();
+  }
+}
+
+function onData(this: Carrier, bytes: Buffer): void {
+  this.porticoConnection!.onData(bytes);
+}
+
+function onEnd(this: Carrier): void {
+  this.porticoConnection!.onEnd();
+}
+
+/** An error that nobody hears ends the process; what it means is told with the close that follows. */
+function onError(this: Carrier, error: Error): void {
+  this.porticoConnection!.onError(error);
+}
+
+function onClose(this: Carrier): void {
+  this.porticoConnection!.onClose();
+}
+
+function onDrain(this: Carrier): void {
+  this.porticoConnection!.running?.onDrain();
+}
