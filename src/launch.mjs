@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The first file that runs: says in one line when this Node is too old, then hands over to main.ts.
+// The first file that runs: says in one line when this Node is too old, then becomes a worker or reads its command.
 const [major] = process.versions.node.split('.').map(Number);
 if (major < 26) {
   console.error(
@@ -8,4 +8,6 @@ if (major < 26) {
   );
   process.exit(1);
 }
-await import('./main.ts');
+// A worker is this same program, started by its supervisor over a channel: so it is from source and in the one executable.
+if (process.argv[2] === 'worker' && process.connected) await import('./worker.ts');
+else await import('./main.ts');

@@ -15,7 +15,7 @@ import { Http1Transport } from './upstream/http1.ts';
 /** Time for the last answers and aborts to leave, in ms. */
 const LAST_BYTES = 100;
 
-const ownMeasures = ownFamilies(process.argv[2] ?? '');
+const ownMeasures = ownFamilies(process.argv[3] ?? '');
 const sink = descriptorSink(1);
 let prepared: { readonly snapshot: Snapshot; readonly certificates: Certificates } | undefined;
 let door: Door | undefined;

@@ -1,10 +1,10 @@
 // `portico version`.
 
-import { readFileSync } from 'node:fs';
+import manifest from '../../package.json' with { type: 'json' };
 
 /** The version in package.json. */
 export function version(): string {
-  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+  return manifest.version;
 }
 
 export function printVersion(): number {

@@ -1,13 +1,18 @@
-// The workers of a supervisor: forked, given snapshots in two phases, restarted with back-off, drained.
+// The workers of a supervisor: started, given snapshots in two phases, restarted with back-off, drained.
 
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { isSea } from 'node:sea';
+import { fileURLToPath } from 'node:url';
 import type { Family } from '../model/measures.ts';
 import type { Order, Report } from '../model/orders.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
 import { sumFamilies } from '../telemetry/scrape.ts';
 
-const PROGRAM = new URL('../worker.ts', import.meta.url);
+/** What runs now, even when another version has taken its file's place: supervisor and workers are always of one version. */
+const EXECUTABLE = process.platform === 'linux' ? '/proc/self/exe' : process.execPath;
+/** The one executable is the program; Node has to be told where it is. */
+const PROGRAM = isSea() ? [] : [fileURLToPath(new URL('../launch.mjs', import.meta.url))];
 const MAX_BACKOFF = 30_000;
 /** A worker that served this long is healthy: its next crash starts the back-off anew. */
 const HEALTHY_AFTER = 60_000;
@@ -100,7 +105,11 @@ export class Workers {
 
   async #startOne(slot: number, snapshot: Snapshot): Promise<void> {
     // Structured clone, so that bytes stay bytes; and none of our own flags, which may be those of a debugger.
-    const child = fork(PROGRAM, [String(slot)], { serialization: 'advanced', execArgv: [] });
+    const child = spawn(EXECUTABLE, [...PROGRAM, 'worker', String(slot)], {
+      argv0: process.argv0,
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
+    });
     const worker: Worker = {
       slot,
       child,

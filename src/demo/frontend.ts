@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { getAsset, isSea } from 'node:sea';
 import { type Listening, listenOnLoopback } from './loopback.ts';
 
 interface Asset {
@@ -23,7 +24,11 @@ export async function startDemoFrontend(options: { apiBaseRoute: string }): Prom
 }
 
 async function readPage(name: string, type: string): Promise<Asset> {
-  return { type, body: await readFile(new URL(`./page/${name}`, import.meta.url)) };
+  // The one executable holds it by its path below src/.
+  const body = isSea()
+    ? Buffer.from(getAsset(`demo/page/${name}`))
+    : await readFile(new URL(`./page/${name}`, import.meta.url));
+  return { type, body };
 }
 
 function text(content: string, type: string): Asset {

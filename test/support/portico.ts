@@ -34,9 +34,15 @@ export const LAUNCHER = fileURLToPath(new URL('../../src/launch.mjs', import.met
 
 /**
  * Starts Portico on free ports and waits until it is ready; it ends with the test. `env` is what a sysadmin would set;
- * a certificate for FRONTEND_DNS and BACKEND_DNS is made when those are set and SSL_CRT is not.
+ * a certificate for FRONTEND_DNS and BACKEND_DNS is made when those are set and SSL_CRT is not. `program` is what to run in
+ * place of the source.
  */
-export async function startPortico(t: Test, env: Readonly<Record<string, string>>): Promise<Portico> {
+export async function startPortico(
+  t: Test,
+  env: Readonly<Record<string, string>>,
+  program: readonly [string, ...string[]] = [process.execPath, LAUNCHER],
+): Promise<Portico> {
+  const [command, ...before] = program;
   const cwd = makeFolder(t, 'door');
   const names = [env.FRONTEND_DNS, env.BACKEND_DNS].filter((name) => name !== undefined && name !== '') as string[];
   const httpPort = Number(env.HTTP_PORT ?? (await freePort()));
@@ -44,8 +50,8 @@ export async function startPortico(t: Test, env: Readonly<Record<string, string>
   const adminPort = Number(env.ADMIN_PORT ?? (await freePort()));
   const made = names.length > 0 && env.SSL_CRT === undefined ? await makeTestCertificate(cwd, names) : undefined;
   const process_ = await startProcess(t, {
-    command: process.execPath,
-    args: [LAUNCHER, 'run'],
+    command,
+    args: [...before, 'run'],
     cwd,
     env: {
       HTTP_PORT: String(httpPort),
