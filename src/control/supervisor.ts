@@ -15,6 +15,7 @@ import type { CertificatePair, Configuration } from './configuration.ts';
 import { ensureLocalCertificate } from './local-authority.ts';
 import { checkPorts, portProblem } from './ports.ts';
 import { ConfigError } from './problem.ts';
+import { Systemd } from './systemd.ts';
 import { version } from './version.ts';
 import { Workers } from './workers.ts';
 
@@ -70,6 +71,7 @@ class Supervisor {
   readonly #configuration: Configuration;
   readonly #log: Log;
   readonly #workers: Workers;
+  readonly #systemd: Systemd;
   readonly #ticketKeys = randomBytes(48);
   #certificate: LoadedCertificate | undefined;
   #generation = 0;
@@ -85,6 +87,7 @@ class Supervisor {
     this.#configuration = configuration;
     this.#log = log;
     this.#workers = new Workers(configuration.workers, log);
+    this.#systemd = new Systemd(process.env, log);
   }
 
   async start(): Promise<void> {
@@ -103,6 +106,8 @@ class Supervisor {
     try {
       await this.#workers.start(snapshot);
       this.#started = true;
+      this.#systemd.ready('serving');
+      this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
     } catch (error) {
       this.#admin.close();
       throw error;
@@ -138,6 +143,7 @@ class Supervisor {
   async #drain(signal: string): Promise<number> {
     const deadline = this.#configuration.limits.drainTimeout;
     this.#log.info('stopping: nothing new is accepted, what is under way may end', { signal, deadline_ms: deadline });
+    this.#systemd.stopping(deadline);
     await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
     const forced = await this.#workers.drain(deadline);
     this.#admin?.close();
@@ -150,17 +156,20 @@ class Supervisor {
   async #reload(): Promise<void> {
     if (this.#draining) return;
     const before = this.#certificate;
+    this.#systemd.reloading();
     try {
       await this.#workers.replace(this.#compile());
       this.#reloads.succeeded++;
       this.#reloads.succeededAt = Date.now();
       this.#reloads.lastSucceeded = true;
       this.#log.info('reloaded', { generation: this.#generation });
+      this.#systemd.ready('serving');
     } catch (error) {
       this.#certificate = before;
       this.#reloads.failed++;
       this.#reloads.lastSucceeded = false;
       this.#log.error('the reload failed, everything stays as it was', { error: (error as Error).message });
+      this.#systemd.ready('serving; the last reload failed, everything stays as it was');
     }
   }
 

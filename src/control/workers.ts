@@ -16,6 +16,8 @@ const PROGRAM = isSea() ? [] : [fileURLToPath(new URL('../launch.mjs', import.me
 const MAX_BACKOFF = 30_000;
 /** A worker that served this long is healthy: its next crash starts the back-off anew. */
 const HEALTHY_AFTER = 60_000;
+/** A worker reports once a second; what it is given to be late, in ms. */
+const LATE_REPORT = 3_000;
 /** How long a worker may take to accept a snapshot. */
 const ANSWER_TIMEOUT = 20_000;
 
@@ -25,6 +27,8 @@ interface Worker {
   readonly child: ChildProcess;
   readonly startedAt: number;
   serving: boolean;
+  /** When it last said anything, in ms of the monotonic clock. */
+  heardAt: number;
   forced: number;
   families: readonly Family[];
   /** Waits for the next report of some kind; rejected when the worker ends. */
@@ -55,6 +59,13 @@ export class Workers {
 
   get wanted(): number {
     return this.#count;
+  }
+
+  /** Some worker serves and has said something within this time (ms): one that hangs says nothing. */
+  heardWithin(milliseconds: number): boolean {
+    const since = performance.now() - Math.max(milliseconds, LATE_REPORT);
+    for (const worker of this.#all) if (worker.serving && worker.heardAt >= since) return true;
+    return false;
   }
 
   /** Starts all workers. Rejects with a worker's reason when one cannot serve; then none is left. */
@@ -115,6 +126,7 @@ export class Workers {
       child,
       startedAt: Date.now(),
       serving: false,
+      heardAt: performance.now(),
       forced: 0,
       families: [],
       waiting: undefined,
@@ -187,6 +199,7 @@ export class Workers {
 }
 
 function onReport(worker: Worker, report: Report): void {
+  worker.heardAt = performance.now();
   if (report.kind === 'measures') worker.families = report.families;
   else if (report.kind === 'drained') worker.forced = report.forced;
   else if (worker.waiting?.kinds.includes(report.kind)) worker.waiting.settle(report);
