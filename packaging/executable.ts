@@ -7,7 +7,8 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const SOURCE = fileURLToPath(new URL('../src/', import.meta.url));
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const SOURCE = join(ROOT, 'src');
 /** What is read by path at run time, below src/. */
 const EMBEDDED_FOLDERS = ['demo/page'];
 
@@ -22,8 +23,8 @@ export async function buildExecutable(output: string): Promise<void> {
   mkdirSync(dirname(output), { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), 'portico-build-'));
   try {
-    const main = join(folder, 'portico.mjs');
-    await bundle(main);
+    const main = 'portico.mjs';
+    await bundle(join(folder, main));
     const recipe = join(folder, 'sea.json');
     writeFileSync(
       recipe,
@@ -37,7 +38,8 @@ export async function buildExecutable(output: string): Promise<void> {
     );
     // A running one keeps the file that it was started from.
     rmSync(output, { force: true });
-    const { status, stderr } = spawnSync(process.execPath, ['--build-sea', recipe], { encoding: 'utf8' });
+    // From there, so that the folder's name, which is another each time, is not written into it.
+    const { status, stderr } = spawnSync(process.execPath, ['--build-sea', recipe], { cwd: folder, encoding: 'utf8' });
     if (status !== 0) throw new Error(`node --build-sea failed:\n${stderr}`);
   } finally {
     rmSync(folder, { recursive: true });
@@ -50,6 +52,8 @@ export async function buildExecutable(output: string): Promise<void> {
  */
 export async function bundle(output: string): Promise<void> {
   await build({
+    // The names of files in it begin here.
+    absWorkingDir: ROOT,
     entryPoints: [join(SOURCE, 'launch.mjs')],
     outfile: output,
     bundle: true,

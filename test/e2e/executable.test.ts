@@ -8,12 +8,14 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
+import { buildDeb } from '../../packaging/deb.ts';
 import { buildExecutable } from '../../packaging/executable.ts';
 import { childrenOf, holderOf } from '../support/children.ts';
 import { makeFolder } from '../support/folder.ts';
 import { sendHttp1 } from '../support/http1-client.ts';
 import { sendHttp2 } from '../support/http2-client.ts';
 import { httpsGet } from '../support/https-get.ts';
+import { needPart } from '../support/parts.ts';
 import { type Portico, startPortico } from '../support/portico.ts';
 import { freePort, waitFor } from '../support/ports.ts';
 import { makeTestCertificate } from '../support/tls.ts';
@@ -123,6 +125,16 @@ t.test('requests over HTTP/1.1 and HTTP/2, websockets, a reload and a stop', asy
 
   t.same(await door.stop(), { code: 0, signal: null });
   t.equal(door.process.stderr(), '');
+});
+
+t.test('the Debian package brings it', async (t) => {
+  if (needPart(t, 'dpkg-deb') === undefined) return;
+  const folder = makeFolder(t, 'deb');
+  const file = buildDeb({ executable, output: folder, compression: 'none' });
+  const root = join(folder, 'root');
+  t.equal(spawnSync('dpkg-deb', ['-x', file, root]).status, 0);
+  const installed = spawnSync(join(root, 'usr/bin/portico'), ['version'], { env: NOTHING, encoding: 'utf8' });
+  t.match(installed, { status: 0, stdout: `portico ${version}` });
 });
 
 const skip = process.platform === 'linux' ? false : 'needs /proc';
