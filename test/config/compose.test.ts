@@ -13,6 +13,8 @@ interface Compose {
       readonly volumes: readonly string[];
       readonly networks: { readonly default: { readonly aliases: readonly string[] } };
       readonly stop_grace_period: string;
+      readonly read_only: boolean;
+      readonly cap_drop: readonly string[];
     };
     readonly frontend: { readonly environment: Record<string, string>; readonly expose: readonly string[] };
     readonly backend: { readonly expose: readonly string[]; readonly deploy?: unknown };
@@ -49,6 +51,8 @@ for (const [file, names, apiBaseRoute] of [
       'the files are mounted where the variables say',
     );
     t.ok(Number.parseInt(portico.stop_grace_period, 10) * 1_000 > configuration.limits.drainTimeout, 'a drain may end');
+    t.ok(portico.read_only, 'on a read-only file system');
+    t.same(portico.cap_drop, ['ALL']);
     t.equal(frontend.environment.API_BASEROUTE, apiBaseRoute);
     t.equal(backend.deploy, undefined, 'never more than one backend');
   });
