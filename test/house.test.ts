@@ -282,7 +282,7 @@ function pathIn(quoted: string): string | undefined {
   // What a first run makes under certs/ is not there in a fresh clone.
   if (/[\s:?]/.test(quoted) || /^certs\/./.test(quoted)) return undefined;
   const fixed = quoted.split('*', 1)[0]!;
-  if (/^(?:\.ci|src|test|config|docs|certs)(?:\/|$)/.test(fixed)) return fixed;
+  if (/^(?:\.ci|src|test|config|docs|certs|packaging)(?:\/|$)/.test(fixed)) return fixed;
   return /^[\w-]+\.(?:md|json)$/.test(quoted) && existsSync(join(ROOT, 'ARCHITECTURE.md')) ? quoted : undefined;
 }
 
