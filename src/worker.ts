@@ -44,7 +44,8 @@ process.on('SIGHUP', () => {});
 process.on('disconnect', () => process.exit(1));
 
 function report(what: Report): void {
-  process.send?.(what);
+  // A supervisor that is gone hears nothing; 'disconnect' is what ends us then.
+  process.send?.(what, () => {});
 }
 
 function prepare(snapshot: Snapshot): void {

@@ -1,10 +1,11 @@
 // Workers: the death of one costs its own connections only, and none outlives its supervisor.
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { childrenOf } from '../support/children.ts';
 import { httpsGet } from '../support/https-get.ts';
-import { startPortico } from '../support/portico.ts';
+import { LAUNCHER, startPortico } from '../support/portico.ts';
 import { waitFor } from '../support/ports.ts';
 
 function isAlive(pid: number): boolean {
@@ -41,4 +42,18 @@ t.test('a supervisor that is killed leaves no worker behind', { skip }, async (t
   process.kill(door.process.pid, 'SIGKILL');
   await waitFor(() => workers.every((pid) => !isAlive(pid)), 5_000, 'the workers to end');
   t.pass('they ended');
+});
+
+t.test('a worker whose supervisor is gone while it starts ends without a word', async (t) => {
+  // Its order still waits to be read when there is nobody to answer to any more.
+  const supervisor = `
+    import { spawn } from 'node:child_process';
+    const stdio = ['ignore', 'ignore', 'inherit', 'ipc'];
+    const worker = spawn(process.execPath, [process.argv[1], 'worker', '0'], { stdio, serialization: 'advanced' });
+    worker.send({ kind: 'prepare', snapshot: { generation: 1 } }, () => process.exit());`;
+  const args = ['--input-type=module', '-e', supervisor, LAUNCHER];
+  // It returns when the worker, too, has let go of stderr.
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });
+  t.equal(status, 0);
+  t.equal(stderr, '');
 });
