@@ -97,6 +97,8 @@ export abstract class MessageParser {
   /** Bytes that are left of the body, or of the chunk. */
   #left = 0;
   #extensions = 0;
+  /** What a line that is not to be had is told by: `more`, or why it was refused. */
+  #verdict: Event = EVENT.more;
 
   /** `emptyLine`: one before the start line is passed over. */
   protected constructor(limits: HeadLimits, emptyLine: boolean) {
@@ -226,12 +228,14 @@ export abstract class MessageParser {
   protected refuse(problem: string): Event {
     this.#state = STATE.dead;
     this.problem = problem;
+    this.#verdict = EVENT.problem;
     return EVENT.problem;
   }
 
   #tooMuch(excess: Excess): Event {
     this.#state = STATE.dead;
     this.excess = excess;
+    this.#verdict = EVENT.excess;
     return EVENT.excess;
   }
 
@@ -316,7 +320,7 @@ export abstract class MessageParser {
 
   #readChunkSize(): Event {
     const line = this.#readLine(MAX_CHUNK_LINE);
-    if (line === undefined) return this.#state === STATE.dead ? EVENT.problem : EVENT.more;
+    if (line === undefined) return this.#verdict;
     const size = CHUNK_SIZE.exec(line)?.[1];
     if (size === undefined) return this.refuse('a chunk size is no hexadecimal number');
     this.#extensions += line.length - size.length;
@@ -328,7 +332,7 @@ export abstract class MessageParser {
 
   #readChunkEnd(): Event {
     const line = this.#readLine(0);
-    if (line === undefined) return this.#state === STATE.dead ? EVENT.problem : EVENT.more;
+    if (line === undefined) return this.#verdict;
     this.#state = STATE.chunkSize;
     return this.next();
   }
@@ -336,7 +340,7 @@ export abstract class MessageParser {
   #readTrailers(): Event {
     for (;;) {
       const line = this.#readLine(MAX_TRAILERS);
-      if (line === undefined) return this.#state === STATE.dead ? EVENT.problem : EVENT.more;
+      if (line === undefined) return this.#verdict;
       if (line === '') {
         this.#size = 0;
         this.#state = STATE.startLine;
@@ -361,7 +365,8 @@ export abstract class MessageParser {
     const line = this.#carry + bytes.toString('latin1', this.#at, stop);
     this.#at = stop;
     if (line.length > limit + 1 || (line.length === limit + 1 && line.charCodeAt(limit) !== CR)) {
-      this.refuse(limit === 0 ? 'a chunk is longer than its size' : 'a line of a chunked body is too long');
+      if (this.#state === STATE.trailers) this.#tooMuch('trailers');
+      else this.refuse(limit === 0 ? 'a chunk is longer than its size' : 'a line of a chunked body is too long');
       return undefined;
     }
     if (end === -1) {
