@@ -1,6 +1,6 @@
 // What requests and responses of HTTP/1 have in common on the wire (RFC 9112): fields, bodies, chunks and trailers. Bytes in, events out.
 
-import { FRAMING, fieldFlags, type Headers } from '../http/headers.ts';
+import { countOf, FRAMING, fieldFlags, firstValue, type Headers, listMembers } from '../http/headers.ts';
 
 /** What a parser has read last. */
 export const EVENT = Object.freeze({
@@ -381,6 +381,15 @@ export abstract class MessageParser {
     }
     return line.slice(0, -1);
   }
+}
+
+/** Asks for, or switches to, a websocket and nothing else: in any letter case, and by this hop (RFC 9110 §7.8: Connection names Upgrade). */
+export function namesWebsocket(headers: Headers): boolean {
+  return (
+    firstValue(headers, 'upgrade')?.toLowerCase() === 'websocket' &&
+    countOf(headers, 'upgrade') === 1 &&
+    listMembers(headers, 'connection').includes('upgrade')
+  );
 }
 
 /** Reads the field line text[from..end) into `fields`. A string says what is wrong with it (RFC 9112 §5). */

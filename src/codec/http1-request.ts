@@ -1,8 +1,8 @@
 // Requests of HTTP/1 as bytes (RFC 9112 §3): read strictly, so that nobody behind us can read them differently.
 
 import { type Framing, readFraming } from '../http/framing.ts';
-import { countOf, firstValue, listMembers } from '../http/headers.ts';
-import { BODY, EVENT, type Event, type HeadLimits, MessageParser } from './http1-message.ts';
+import { firstValue, listMembers } from '../http/headers.ts';
+import { BODY, EVENT, type Event, type HeadLimits, MessageParser, namesWebsocket } from './http1-message.ts';
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** No URI holds these (RFC 3986 §2), and what is above ASCII is read in more than one way. */
@@ -79,20 +79,8 @@ export class RequestParser extends MessageParser {
     return this.minor === 1 || options.includes('keep-alive');
   }
 
-  /**
-   * RFC 6455 §4.1, in any letter case, and asked of this hop (RFC 9110 §7.8: Connection names Upgrade). All other upgrades (h2c is a way
-   * around a proxy's rules) are plain requests.
-   */
+  /** RFC 6455 §4.1. All other upgrades (h2c is a way around a proxy's rules) are plain requests. */
   #asksForWebsocket(): boolean {
-    const { headers } = this;
-    const protocol = firstValue(headers, 'upgrade');
-    return (
-      protocol !== undefined &&
-      protocol.toLowerCase() === 'websocket' &&
-      this.method === 'GET' &&
-      this.minor === 1 &&
-      countOf(headers, 'upgrade') === 1 &&
-      listMembers(headers, 'connection').includes('upgrade')
-    );
+    return this.minor === 1 && this.method === 'GET' && namesWebsocket(this.headers);
   }
 }

@@ -2,7 +2,7 @@
 
 import { readFraming } from '../http/framing.ts';
 import { firstValue, listMembers } from '../http/headers.ts';
-import { BODY, EVENT, type Event, type HeadLimits, MessageParser } from './http1-message.ts';
+import { BODY, EVENT, type Event, type HeadLimits, MessageParser, namesWebsocket } from './http1-message.ts';
 
 /** An upstream that has more to say before its answer is not going to answer. */
 const MAX_INTERIMS = 64;
@@ -65,6 +65,7 @@ export class ResponseParser extends MessageParser {
   #readInterim(): string | undefined {
     if (this.status === 101) {
       if (!this.#upgrade) return 'it switches protocols, and nobody asked for that';
+      if (!namesWebsocket(this.headers)) return 'it switches protocols, and not to the websocket that was asked for';
       this.expectBody(BODY.tunnel, 0);
       return undefined;
     }
