@@ -41,6 +41,7 @@ t.test('a request without a body', async (t) => {
         complete: true,
         keepAlive: true,
         interim: false,
+        untilClose: false,
       },
     ],
     stop: 'more',

@@ -238,6 +238,22 @@ t.test('a 101 is a tunnel for whoever asked, and a failure for everybody else', 
   );
 });
 
+t.test('a 101 that switches to something else, or does not say to what, is a failure', async (t) => {
+  for (const lines of [
+    '',
+    'Upgrade: websocket\r\n',
+    'Connection: Upgrade\r\n',
+    'Connection: Upgrade\r\nUpgrade: h2c\r\n',
+    'Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n',
+    'Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n',
+    'Connection: close\r\nUpgrade: websocket\r\n',
+  ]) {
+    isRefused(t, `HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`, /not to the websocket/, WEBSOCKET);
+  }
+  const odd = 'HTTP/1.1 101 \r\nconnection: x, UPGRADE\r\nupgrade: WebSocket\r\n\r\n';
+  t.equal(read(odd, WEBSOCKET).stop, 'tunnel');
+});
+
 t.test('an upgrade may be answered by something else, framed as ever', async (t) => {
   t.match(read('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nnoGET / HTTP/1.1\r\n', WEBSOCKET), {
     messages: [{ start: 'HTTP/1.1 426', body: 'no', complete: true }],

@@ -5,74 +5,13 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
+import { damage, dice, inParallel } from '../support/dice.ts';
 import { HOST, local, openDoor, type TestDoor } from '../support/door.ts';
 import { waitFor } from '../support/ports.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 
 const SEED = 20_261_122;
 t.comment(`seed ${SEED}`);
-
-/** mulberry32: small, seeded, and good enough to choose places and bytes. */
-function dice(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return Math.floor((((x ^ (x >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-
-/** Bytes that parsers trip over. */
-const NASTY = [
-  '\r',
-  '\n',
-  '\0',
-  ' ',
-  '\t',
-  ':',
-  ',',
-  ';',
-  '%',
-  '\x7f',
-  '\x80',
-  '\xff',
-  '0',
-  'g',
-  '-1',
-  'chunked',
-  '\r\n\r\n',
-  '\r\n ',
-];
-
-/** One or two flips, insertions, deletions, doublings or cuts. */
-function damage(text: string, roll: (below: number) => number): string {
-  let out = text;
-  for (let times = 1 + roll(2); times > 0; times--) {
-    const at = roll(out.length + 1);
-    const nasty = NASTY[roll(NASTY.length)]!;
-    switch (roll(6)) {
-      case 0:
-        out = out.slice(0, at) + String.fromCharCode(roll(256)) + out.slice(at + 1);
-        break;
-      case 1:
-        out = out.slice(0, at) + nasty + out.slice(at);
-        break;
-      case 2:
-        out = out.slice(0, at) + out.slice(at + 1 + roll(8));
-        break;
-      case 3:
-        out = out.slice(0, at) + out.slice(Math.max(0, at - roll(40)), at) + out.slice(at);
-        break;
-      case 4:
-        out = out.slice(0, at);
-        break;
-      default:
-        out = out.slice(0, at) + nasty + out.slice(at + nasty.length);
-    }
-  }
-  return out;
-}
 
 const REQUESTS = [
   `GET /a?b=c HTTP/1.1\r\nHost: ${HOST}\r\nAccept: */*\r\nConnection: keep-alive, X-A\r\nX-A: 1\r\n\r\n`,
@@ -141,14 +80,6 @@ async function isWell(door: TestDoor, upstream: RawUpstream): Promise<boolean> {
   upstream.answer('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell');
   const answer = await exchange(door.plainPort, [`GET /well HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`]);
   return answer.startsWith('HTTP/1.1 200 OK\r\n') && answer.endsWith('well');
-}
-
-async function inParallel(count: number, width: number, one: (n: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const lane = async () => {
-    while (next < count) await one(next++);
-  };
-  await Promise.all(Array.from({ length: width }, lane));
 }
 
 t.test('damaged requests', async (t) => {

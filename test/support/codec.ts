@@ -21,6 +21,8 @@ export interface ReadMessage {
   /** The connection may carry another one. */
   readonly keepAlive: boolean;
   readonly interim: boolean;
+  /** The end of the connection was its end. */
+  untilClose: boolean;
 }
 
 /**
@@ -66,7 +68,16 @@ export function readResponse(pieces: readonly string[], asked: Asked, limits = H
 }
 
 function message(parser: MessageParser, start: string, keepAlive: boolean, interim: boolean): ReadMessage {
-  return { start, headers: [...parser.headers], body: '', trailers: [], complete: interim, keepAlive, interim };
+  return {
+    start,
+    headers: [...parser.headers],
+    body: '',
+    trailers: [],
+    complete: interim,
+    keepAlive,
+    interim,
+    untilClose: false,
+  };
 }
 
 /** `onHead` may stop the reading, as the side that drives the parser would. */
@@ -99,6 +110,7 @@ function drive(
           break;
         case EVENT.end:
           last.complete = true;
+          last.untilClose = i === pieces.length;
           last.trailers = [...parser.trailers];
           if (!last.keepAlive) return stopped('close', i + 1);
           break;
