@@ -106,8 +106,9 @@ export abstract class MessageParser {
     this.#emptyLine = emptyLine;
   }
 
-  /** Gives bytes. Those that were not read yet are kept before them. */
+  /** Gives bytes. Those that were not read yet are kept before them; where nothing is read any more, nothing is kept. */
   feed(bytes: Buffer): void {
+    if (this.#state === STATE.dead) return;
     this.#bytes = this.#at === this.#bytes.length ? bytes : Buffer.concat([this.#bytes.subarray(this.#at), bytes]);
     this.#at = 0;
   }

@@ -36,7 +36,7 @@ export interface Reading {
   readonly stop: Stop;
   /** Of a problem its words, of an excess the limit. */
   readonly reason: string;
-  /** What was not read, as latin1. */
+  /** What stands behind the last message of a connection, or the head of a tunnel, as latin1. */
   readonly rest: string;
 }
 
@@ -89,8 +89,8 @@ function drive(
 ): Reading {
   const messages: ReadMessage[] = [];
   const stopped = (stop: Stop, next: number, reason = ''): Reading => {
-    const rest = parser.takeRest().toString('latin1') + pieces.slice(next).join('');
-    return { messages, stop, reason, rest };
+    const left = stop === 'tunnel' || stop === 'close' ? parser.takeRest().toString('latin1') : undefined;
+    return { messages, stop, reason, rest: left === undefined ? '' : left + pieces.slice(next).join('') };
   };
   for (let i = 0; i <= pieces.length; i++) {
     if (i < pieces.length) parser.feed(Buffer.from(pieces[i]!, 'latin1'));
