@@ -405,6 +405,9 @@ function readField(text: string, from: number, end: number, fields: Headers): st
   while (start < end && isSpace(text.charCodeAt(start))) start++;
   let stop = end;
   while (stop > start && isSpace(text.charCodeAt(stop - 1))) stop--;
+  const isPlain = start === colon + 2 && text.charCodeAt(colon + 1) === SPACE && stop === end;
+  if (!isPlain && (fieldFlags(name) & FRAMING) !== 0 && text.slice(colon, end).includes('\t'))
+    return `there is a tab beside the value of the field ${name}, which some readers take for a part of it`;
   const value = text.slice(start, stop);
   if (NO_VALUE.test(value)) return `the value of the field ${name} holds a control byte`;
   fields.push(name, value);

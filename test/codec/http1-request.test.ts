@@ -239,12 +239,25 @@ t.test(
     isAmbiguous(t, withLines('Transfer-Encoding: chunked\r\nContent-Length: 5', '0\r\n\r\n'));
     isAmbiguous(t, withLines('Content-Length: 5\r\nTransfer-Encoding: chunked', '0\r\n\r\n'));
     isAmbiguous(t, `POST / HTTP/1.0\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`);
-    t.match(read(withLines('transfer-encoding:\t CHUNKED \t', '0\r\n\r\n')), {
+    t.match(read(withLines('transfer-encoding:  CHUNKED  ', '0\r\n\r\n')), {
       stop: 'more',
       messages: [{ complete: true }],
     });
   },
 );
+
+t.test('a tab beside the value of a framing field is refused, and beside others is white space', async (t) => {
+  for (const line of [
+    'Transfer-Encoding:\tchunked',
+    'Transfer-Encoding: chunked\t',
+    'content-length: \t4',
+    'Content-Length:4 \t ',
+  ]) {
+    isRefused(t, withLines(line, 'four'), /tab/);
+    isRefused(t, chunked(`0\r\n${line}\r\n\r\n`), /tab|frames/);
+  }
+  t.match(read(withLines('X-A:\tb\t \r\nContent-Length:  4 ', 'four')).messages, [{ body: 'four', complete: true }]);
+});
 
 t.test('of an ambiguous request the head is told, and nothing behind it is ever read', async (t) => {
   const parser = new RequestParser(HEAD_LIMITS);

@@ -51,7 +51,7 @@ export const REQUEST_DIFFERENCES: readonly Row[] = [
 
 export const RESPONSE_DIFFERENCES: readonly Row[] = [
   {
-    sentence: 'a final response behind an interim one with Connection: close',
+    sentence: 'a final response behind an interim one with Connection: close, or of HTTP/1.0',
     reason:
       'The connection ends after the final response, not before it (RFC 9112 §9.6); llhttp ends at the interim one.',
     example: 'HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
@@ -59,7 +59,7 @@ export const RESPONSE_DIFFERENCES: readonly Row[] = [
     explains: ({ bytes, error, unread }) =>
       unread &&
       error === 'HPE_CLOSED_CONNECTION' &&
-      /HTTP\/1\.[01] 1\d\d.*\r\n(?:.+\r\n)*connection:.*close/i.test(bytes),
+      /HTTP\/1\.(?:0 1|1 1\d\d.*\r\n(?:.+\r\n)*connection:.*close)/i.test(bytes),
   },
 ];
 

@@ -1,6 +1,6 @@
 // Two readings of the same bytes beside each other: ours, and llhttp's.
 
-import { readTarget } from '../../src/http/target.ts';
+import { readAuthority, readTarget } from '../../src/http/target.ts';
 import { type Asked, type Reading, type ReadMessage, readRequests, readResponse } from './codec.ts';
 import { type Llhttp, type LlhttpServer, readResponseByLlhttp } from './llhttp.ts';
 
@@ -31,8 +31,7 @@ export function compareRequests(server: LlhttpServer, bytes: string): Verdict {
 /** llhttp gets what ours took, its last byte apart: the end of a message is where both say so. */
 export async function compareResponse(bytes: string, asked: Asked): Promise<Verdict> {
   const ours = readResponse([bytes], asked, LIMITS);
-  const whole = ours.messages.at(-1)?.complete === true;
-  if (ours.stop === 'tunnel' || !whole || takesAll(ours)) {
+  if (ours.stop !== 'close' || ours.messages.at(-1)!.untilClose) {
     const states = await readResponseByLlhttp([bytes], ours.stop === 'close', asked);
     return compare(bytes, ours, states.at(-1)!);
   }
@@ -48,11 +47,6 @@ export async function compareResponse(bytes: string, asked: Asked): Promise<Verd
   return compare(bytes, ours, after!);
 }
 
-/** The end of the connection ended it. */
-function takesAll(reading: Reading): boolean {
-  return reading.rest === '' && reading.messages.at(-1)!.untilClose === true;
-}
-
 function compare(bytes: string, ours: Reading, theirs: Llhttp): Verdict {
   let alike = 0;
   for (const [i, message] of ours.messages.entries()) {
@@ -65,7 +59,7 @@ function compare(bytes: string, ours: Reading, theirs: Llhttp): Verdict {
     const same =
       other !== undefined &&
       isSame(message, other, isLast && ours.stop === 'more') &&
-      isTunnel === (isLast && theirs.tunnel) &&
+      isTunnel === (theirs.tunnel && other === theirs.messages.at(-1)) &&
       (!isTunnel || ours.rest === theirs.rest);
     if (!same) return { alike, difference: { message, bytes, error: theirs.error, unread: other === undefined } };
     alike++;
@@ -83,6 +77,8 @@ function isSame(ours: ReadMessage, theirs: ReadMessage, waits: boolean): boolean
 /** The target is for the policies to refuse, by the one reader that HTTP/2 has as well. */
 function isRefusedLater(message: ReadMessage): boolean {
   if (message.start.startsWith('HTTP/')) return false;
-  const [method, target] = message.start.split(' ');
-  return typeof readTarget(method!, target!) === 'string';
+  const [method, text] = message.start.split(' ');
+  const target = readTarget(method!, text!);
+  if (typeof target === 'string') return true;
+  return target.authority !== undefined && readAuthority(target.authority) === undefined;
 }

@@ -141,7 +141,7 @@ export function makeRequests(roll: Roll): string {
 
 function makeRequest(roll: Roll): string {
   const [framing, body] = makeFraming(roll);
-  const version = pick(roll, ['1.1', '1.1', '1.1', '1.1', '1.1', '1.0', '1.2', '0.9', '2.0']);
+  const version = roll(12) === 0 ? pick(roll, ['1.0', '1.0', '1.2', '0.9', '2.0']) : '1.1';
   const before = roll(20) === 0 ? '\r\n' : '';
   return `${before}${pick(roll, METHODS)} ${pick(roll, TARGETS)} HTTP/${version}\r\n${makeLines(roll, framing)}\r\n${body}`;
 }
@@ -158,7 +158,7 @@ export function makeResponse(roll: Roll): [bytes: string, asked: Asked] {
     bytes += `HTTP/1.1 101 Switching Protocols\r\nConnection: ${pick(roll, CONNECTIONS)}\r\nUpgrade: websocket\r\n${makeLines(roll, '')}\r\n\x81\x02hi`;
   } else {
     const [framing, body] = makeFraming(roll);
-    const version = pick(roll, ['1.1', '1.1', '1.1', '1.1', '1.0', '1.2', '2.0']);
+    const version = roll(8) === 0 ? pick(roll, ['1.0', '1.0', '1.2', '2.0']) : '1.1';
     const hasBody = asked.method !== 'HEAD' || roll(4) === 0;
     bytes += `HTTP/${version} ${pick(roll, STATUSES)}\r\n${makeLines(roll, framing)}\r\n${hasBody ? body : ''}`;
   }
@@ -173,20 +173,27 @@ function makeLines(roll: Roll, framing: string): string {
   );
   if (roll(4) === 0) lines.push(`Connection: ${pick(roll, CONNECTIONS)}`);
   if (roll(8) === 0) lines.push(`Upgrade: ${pick(roll, UPGRADES)}`);
-  if (roll(6) === 0) lines.splice(roll(lines.length + 1), 0, pick(roll, ODD_LINES));
+  if (roll(12) === 0) lines.splice(roll(lines.length + 1), 0, pick(roll, ODD_LINES));
   if (framing !== '') lines.splice(roll(lines.length + 1), 0, framing);
   return lines.map((line) => `${line}\r\n`).join('');
 }
 
 function makeFraming(roll: Roll): [line: string, body: string] {
   const body = pick(roll, ['', 'four', 'GET /hidden HTTP/1.1\r\n\r\n', '0\r\n\r\n', 'a'.repeat(roll(50))]);
-  switch (roll(5)) {
+  switch (roll(12)) {
     case 0:
     case 1:
-      return ['', ''];
     case 2:
-      return [`Content-Length: ${body.length}`, body];
     case 3:
+      return ['', ''];
+    case 4:
+    case 5:
+    case 6:
+      return [`Content-Length: ${body.length}`, body];
+    case 7:
+    case 8:
+    case 9:
+    case 10:
       return [`Transfer-Encoding: ${pick(roll, ['chunked', 'chunked', 'Chunked'])}`, makeChunks(roll, body)];
     default:
       return [`Content-Length: ${body.length}\r\nTransfer-Encoding: chunked`, makeChunks(roll, body)];
@@ -206,6 +213,6 @@ function makeChunks(roll: Roll, body: string): string {
 
 function makeSize(roll: Roll, size: number): string {
   const digits = pick(roll, [size.toString(16), size.toString(16).toUpperCase()]);
-  const sign = roll(30) === 0 ? pick(roll, SIZES) : '';
-  return `${sign}${digits}${roll(6) === 0 ? pick(roll, EXTENSIONS) : ''}`;
+  const sign = roll(60) === 0 ? pick(roll, SIZES) : '';
+  return `${sign}${digits}${roll(12) === 0 ? pick(roll, EXTENSIONS) : ''}`;
 }
