@@ -25,13 +25,6 @@ export const REQUEST_DIFFERENCES: readonly Row[] = [
     explains: ({ message, error }) => error === 'HPE_INVALID_METHOD' && !METHODS.includes(methodOf(message.start)),
   },
   {
-    sentence: 'a byte beyond ASCII in the target',
-    reason:
-      'Old links and hand-made clients send raw UTF-8; it ends nothing, is passed on byte for byte, and nghttp2 takes it as well.',
-    example: 'GET /caf\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n',
-    explains: ({ message, error }) => error === 'HPE_INVALID_URL' && /^\S+ \S*[\x80-\xff]/.test(message.start),
-  },
-  {
     sentence: 'a request behind one that asks for an upgrade which is not served',
     reason:
       'Node drops all that follows a refused upgrade. Such a request is framed like any other (RFC 9110 §7.8), and so is the next one.',
