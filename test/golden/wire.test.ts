@@ -12,11 +12,11 @@ const ONLY = process.env.WIRE_CASE ?? '';
 const WIDTH = 16;
 
 const names = readdirSync(FOLDER).filter((name) => name.endsWith('.wire') && name.includes(ONLY));
-const runs = names.flatMap((name) => (['http', 'https'] as const).map((protocol) => ({ name, protocol })));
+const cases = new Map(names.map((name) => [name, readWireCase(readFileSync(new URL(name, FOLDER), 'utf8'))]));
+const runs = names.flatMap((name) => cases.get(name)!.protocols.map((protocol) => ({ name, protocol })));
 
 t.test('golden byte cases', async (t) => {
   const found: (WireOutcome | Error)[] = [];
-  const cases = new Map(names.map((name) => [name, readWireCase(readFileSync(new URL(name, FOLDER), 'utf8'))]));
   await inParallel(runs.length, WIDTH, async (n) => {
     const { name, protocol } = runs[n]!;
     found[n] = await runWireCase(cases.get(name)!, protocol).catch((error: Error) => error);

@@ -10,8 +10,11 @@ export interface Step {
   readonly ending: 'none' | 'ends' | 'resets';
 }
 
+export type WireProtocol = 'http' | 'https';
+
 export interface WireCase {
   readonly limits: Partial<Limits>;
+  readonly protocols: readonly WireProtocol[];
   readonly methods: readonly string[];
   readonly client: readonly Step[];
   readonly answers: readonly Step[];
@@ -35,9 +38,11 @@ export function readWireCase(text: string): WireCase {
   const [preface, ...sections] = text.replace(/\n$/, '').split(/^--- /m);
   const limits: Record<string, number> = {};
   let methods: string[] = [];
+  let protocols: readonly WireProtocol[] = ['http', 'https'];
   for (const line of preface!.split('\n')) {
     const [word, ...rest] = line.split(' ');
     if (word === '@methods') methods = rest;
+    else if (line === '@over http' || line === '@over https') protocols = rest as WireProtocol[];
     else if (word === '@limits') for (const each of rest) readLimit(each, limits);
     else if (line !== '' && !line.startsWith('#')) throw new Error(`neither a comment nor a section: ${line}`);
   }
@@ -59,6 +64,7 @@ export function readWireCase(text: string): WireCase {
   if (!/\(the connection (?:ends|goes on)\)$/.test(clientGets ?? '')) throw new Error('it does not say how it ends');
   return {
     limits,
+    protocols,
     methods,
     client,
     answers,
