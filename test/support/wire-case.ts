@@ -2,9 +2,9 @@
 
 import { LIMITS, type Limits } from '../../src/model/snapshot.ts';
 
-/** Something that is sent. */
+/** Something that is sent. `taken`: the client has the head of the answer. */
 export interface Step {
-  readonly when: 'now' | 'seen' | 'answered' | 'whole';
+  readonly when: 'now' | 'seen' | 'answered' | 'whole' | 'taken';
   /** latin1. */
   readonly bytes: string;
   readonly ending: 'none' | 'ends' | 'resets';
@@ -17,7 +17,8 @@ export interface WireCase {
   readonly protocols: readonly WireProtocol[];
   readonly methods: readonly string[];
   readonly client: readonly Step[];
-  readonly answers: readonly Step[];
+  /** One for each request, in the steps that it is made of. */
+  readonly answers: readonly (readonly Step[])[];
   /** In the notation of the files, one way of writing each. */
   readonly upstreamSees: string;
   readonly clientGets: string;
@@ -31,6 +32,10 @@ const CLIENT: Readonly<Record<string, Step['when']>> = {
 const UPSTREAM: Readonly<Record<string, Step['when']>> = {
   'the upstream answers': 'whole',
   'the upstream answers at once': 'now',
+};
+const MORE: Readonly<Record<string, Step['when']>> = {
+  'once it is whole, the upstream goes on': 'whole',
+  'once the client has it, the upstream goes on': 'taken',
 };
 
 /** Throws when the file is not in the format. */
@@ -47,7 +52,7 @@ export function readWireCase(text: string): WireCase {
     else if (line !== '' && !line.startsWith('#')) throw new Error(`neither a comment nor a section: ${line}`);
   }
   const client: Step[] = [];
-  const answers: Step[] = [];
+  const answers: Step[][] = [];
   const seen = new Map<string, string>();
   for (const section of sections) {
     const end = section.indexOf('\n');
@@ -56,7 +61,8 @@ export function readWireCase(text: string): WireCase {
     const [, who, ending] = /^(.*?)(?:, and (ends|resets))?$/.exec(title)!;
     const step = { bytes: readBytes(lines), ending: (ending ?? 'none') as Step['ending'] };
     if (CLIENT[who!] !== undefined) client.push({ when: CLIENT[who!]!, ...step });
-    else if (UPSTREAM[who!] !== undefined) answers.push({ when: UPSTREAM[who!]!, ...step });
+    else if (UPSTREAM[who!] !== undefined) answers.push([{ when: UPSTREAM[who!]!, ...step }]);
+    else if (MORE[who!] !== undefined) answers.at(-1)!.push({ when: MORE[who!]!, ...step });
     else if (title === 'the upstream sees' || title === 'the client gets') seen.set(title, lines);
     else throw new Error(`no such section: ${title}`);
   }

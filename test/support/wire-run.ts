@@ -7,7 +7,7 @@ import type { Headers } from '../../src/http/headers.ts';
 import { HOST, local, openDoor, PUBLIC_PORT } from './door.ts';
 import { type AnswerReader, RawClient } from './raw-client.ts';
 import { OK, RawUpstream, type SeenRequest, valuesOf } from './raw-upstream.ts';
-import { type Step, type WireCase, writeBytes } from './wire-case.ts';
+import { type WireCase, writeBytes } from './wire-case.ts';
 
 /** Longer than any case takes, on a busy machine too. */
 const PATIENCE = 5_000;
@@ -27,7 +27,7 @@ export async function runWireCase(wire: WireCase, protocol: 'http' | 'https'): P
     protocol === 'http' ? { port: door.plainPort } : { port: door.tlsPort, ca: door.ca, serverName: HOST };
   const client = await RawClient.connect(address);
   try {
-    answerBy(upstream, wire.answers);
+    answerBy(upstream, wire.answers, client);
     const count = wire.clientGets
       .split('\n')
       .filter((line) => /^(?:HTTP\/1\.1 (?:101|[2-5])|Portico: )/.test(line)).length;
@@ -68,17 +68,17 @@ export async function runWireCase(wire: WireCase, protocol: 'http' | 'https'): P
 }
 
 /** The n-th request gets the n-th answer, `OK` when there is none; what is asked afterwards its own. */
-function answerBy(upstream: RawUpstream, answers: readonly Step[]): void {
+function answerBy(upstream: RawUpstream, answers: WireCase['answers'], client: RawClient): void {
   upstream.script = async (request) => {
     const index = others(upstream).indexOf(request);
-    const { when, bytes, ending }: Step =
-      index === -1
-        ? { when: 'whole', bytes: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter', ending: 'none' }
-        : (answers[index] ?? { when: 'whole', bytes: OK, ending: 'none' });
-    if (when === 'whole') await request.whole;
-    await request.flush(bytes);
-    if (ending === 'ends') request.end();
-    if (ending === 'resets') request.reset();
+    const bytes = index === -1 ? 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nafter' : OK;
+    for (const step of answers[index] ?? [{ when: 'whole', bytes, ending: 'none' }]) {
+      if (step.when === 'whole') await request.whole;
+      if (step.when === 'taken') await until(() => client.text.includes('\r\n\r\n'));
+      await request.flush(step.bytes);
+      if (step.ending === 'ends') request.end();
+      if (step.ending === 'resets') request.reset();
+    }
   };
 }
 
