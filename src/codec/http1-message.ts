@@ -226,6 +226,15 @@ export abstract class MessageParser {
     this.#state = STATE.startLine;
   }
 
+  /** Whether the sender wants to go on with this connection (RFC 9112 §9.3). */
+  protected keepsAlive(): boolean {
+    const value = firstValue(this.headers, 'connection');
+    if (value === undefined) return this.minor === 1;
+    const options = listMembers(this.headers, 'connection');
+    if (options.includes('close')) return false;
+    return this.minor === 1 || options.includes('keep-alive');
+  }
+
   protected refuse(problem: string): Event {
     this.#state = STATE.dead;
     this.problem = problem;

@@ -1,7 +1,6 @@
 // Requests of HTTP/1 as bytes (RFC 9112 §3): read strictly, so that nobody behind us can read them differently.
 
 import { type Framing, readFraming } from '../http/framing.ts';
-import { firstValue, listMembers } from '../http/headers.ts';
 import { BODY, EVENT, type Event, type HeadLimits, MessageParser, namesWebsocket } from './http1-message.ts';
 
 const METHOD = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -42,7 +41,7 @@ export class RequestParser extends MessageParser {
   protected readFraming(): string | undefined {
     const framing = readFraming(this.headers, this.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1');
     this.framing = framing;
-    this.keepAlive = this.#keepsAlive();
+    this.keepAlive = this.keepsAlive();
     this.upgrade = false;
     if (this.method === 'CONNECT') {
       // Behind it comes what only a tunnel would understand (RFC 9110 §9.3.6).
@@ -70,13 +69,6 @@ export class RequestParser extends MessageParser {
 
   protected headEvent(): Event {
     return EVENT.head;
-  }
-
-  #keepsAlive(): boolean {
-    if (firstValue(this.headers, 'connection') === undefined) return this.minor === 1;
-    const options = listMembers(this.headers, 'connection');
-    if (options.includes('close')) return false;
-    return this.minor === 1 || options.includes('keep-alive');
   }
 
   /** RFC 6455 §4.1. All other upgrades (h2c is a way around a proxy's rules) are plain requests. */

@@ -1,7 +1,6 @@
 // Responses of HTTP/1 as bytes (RFC 9112 §4): what an upstream answers, with the framing that its request decides.
 
 import { readFraming } from '../http/framing.ts';
-import { firstValue, listMembers } from '../http/headers.ts';
 import { BODY, EVENT, type Event, type HeadLimits, MessageParser, namesWebsocket } from './http1-message.ts';
 
 /** An upstream that has more to say before its answer is not going to answer. */
@@ -15,6 +14,10 @@ export class ResponseParser extends MessageParser {
   #method = '';
   #upgrade = false;
   #interims = 0;
+  /** A status line that was understood, and what it says. */
+  #line = '';
+  #lineStatus = 0;
+  #lineMinor = 1;
 
   constructor(limits: HeadLimits) {
     super(limits, false);
@@ -28,6 +31,12 @@ export class ResponseParser extends MessageParser {
   }
 
   protected readStartLine(line: string): string | undefined {
+    // Most answers begin like the one before.
+    if (line === this.#line) {
+      this.status = this.#lineStatus;
+      this.minor = this.#lineMinor;
+      return undefined;
+    }
     if (line.startsWith('HTTP/1.1 ')) this.minor = 1;
     else if (line.startsWith('HTTP/1.0 ')) this.minor = 0;
     else return 'the status line is none of HTTP/1';
@@ -38,6 +47,9 @@ export class ResponseParser extends MessageParser {
       return 'the status is no code from 100 to 599';
     if (/[\x00-\x08\x0a-\x1f\x7f]/.test(line)) return 'the status line holds a control byte';
     this.status = Number(digits);
+    this.#line = line;
+    this.#lineStatus = this.status;
+    this.#lineMinor = this.minor;
     return undefined;
   }
 
@@ -46,7 +58,7 @@ export class ResponseParser extends MessageParser {
     const framing = readFraming(this.headers, this.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1');
     if (framing.kind === 'problem') return framing.problem;
     if (status < 200) return this.#readInterim();
-    this.keepAlive = this.#keepsAlive();
+    this.keepAlive = this.keepsAlive();
     if (this.#method === 'HEAD' || status === 204 || status === 304) this.expectBody(BODY.none, 0);
     else if (framing.kind === 'length') this.expectBody(BODY.length, framing.length);
     else if (framing.kind === 'chunked') this.expectBody(BODY.chunked, 0);
@@ -73,12 +85,5 @@ export class ResponseParser extends MessageParser {
     if (this.#interims > MAX_INTERIMS) return `there are more than ${MAX_INTERIMS} interim answers`;
     this.expectHead();
     return undefined;
-  }
-
-  #keepsAlive(): boolean {
-    if (firstValue(this.headers, 'connection') === undefined) return this.minor === 1;
-    const options = listMembers(this.headers, 'connection');
-    if (options.includes('close')) return false;
-    return this.minor === 1 || options.includes('keep-alive');
   }
 }

@@ -55,9 +55,24 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ['sec-websocket-protocol', PROTECTED | SECRET | NO_TRAILER],
 ]);
 
+/** Flags by the spelling that was seen: the same few hundred names come again and again. */
+const SPELLINGS = new Map<string, number>();
+const MAX_SPELLINGS = 1_000;
+const MAX_SPELLING = 64;
+
 /** What is known about a name (any case), as a sum of the flags above; 0 for a field that is only passed on. */
 export function fieldFlags(name: string): number {
-  const lower = name.toLowerCase();
+  const known = SPELLINGS.get(name);
+  if (known !== undefined) return known;
+  const flags = lookUp(name.toLowerCase());
+  if (SPELLINGS.size < MAX_SPELLINGS && name.length <= MAX_SPELLING) {
+    // A copy: what was cut out of a head would keep all of that head.
+    SPELLINGS.set(Buffer.from(name, 'latin1').toString('latin1'), flags);
+  }
+  return flags;
+}
+
+function lookUp(lower: string): number {
   const flags = FIELDS.get(lower);
   if (flags !== undefined) return flags;
   if (lower.startsWith('x-forwarded-')) return PROTECTED | IDENTITY | GUARDED | NO_TRAILER;
