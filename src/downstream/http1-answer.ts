@@ -6,18 +6,19 @@ import { chunkSize, fieldLines, lastChunk, statusLine } from '../codec/http1-wri
 import { firstValue, type Headers } from '../http/headers.ts';
 import { STATUS_TEXT } from '../http/status.ts';
 import type { ByteStream, Downstream, Exchange } from '../model/exchange.ts';
+import { onDownstreamDrain } from '../proxy/handle.ts';
 
 /** Up to this size bytes are copied behind their head to leave in one write; larger ones are not worth the copy. */
 const MAX_JOINED = 16 * 1024;
-/** So much may wait in the socket for a slow client; then the upstream waits. In bytes. */
-const HIGH_WATER = 256 * 1024;
+/** So much of small chunks may wait in the socket for a slow client; then the upstream waits. In bytes. */
+const HIGH_WATER = 64 * 1024;
 
 const FRAMING = Object.freeze({ none: 0, length: 1, chunked: 2, untilClose: 3 });
 
 /** The connection that an answer leaves on. */
 export interface AnsweringConnection {
   readonly socket: Socket;
-  /** For the last write of an answer: the kernel has it. */
+  /** For large writes, and the last one of an answer: the kernel has it. */
   readonly onWritten: () => void;
   /** Whether the connection goes on behind this answer. */
   decideKeepAlive(answer: Http1Downstream): boolean;
@@ -44,7 +45,8 @@ export class Http1Downstream implements Downstream {
   #chunk: Uint8Array | undefined;
   #responded = false;
   #ended = false;
-  /** The last byte is with the kernel. */
+  /** The last byte was written to the socket, and is with the kernel. */
+  #lastIsOut = false;
   #written = false;
   #aborted = false;
   #scheduled = false;
@@ -105,9 +107,15 @@ export class Http1Downstream implements Downstream {
     }
     if (this.#framing === FRAMING.chunked) this.#text += chunkSize(chunk.length);
     this.#chunk = chunk;
-    if (chunk.length > MAX_JOINED) this.#send('');
-    else this.#flushSoon();
-    return this.#socket.writableLength < HIGH_WATER;
+    const socket = this.#socket;
+    if (chunk.length <= MAX_JOINED) {
+      this.#flushSoon();
+      return socket.writableLength < HIGH_WATER;
+    }
+    const queued = socket.writableLength > 0;
+    this.#send('');
+    // What TLS takes it encrypts, and so copies, at once; but behind a write under way the chunk itself waits.
+    return socket.writableLength === 0 || (!queued && socket instanceof TLSSocket);
   }
 
   end(trailers: Headers): void {
@@ -119,8 +127,10 @@ export class Http1Downstream implements Downstream {
     this.#ended = true;
     const before = this.#chunk === undefined && this.#text === '';
     this.#send(this.#framing === FRAMING.chunked ? lastChunk(trailers) : '');
-    if (this.#framing === FRAMING.untilClose) this.#socket.end(this.#connection.onWritten);
-    else if (before && this.#written) this.#connection.onAnswered(this);
+    if (this.#framing === FRAMING.untilClose) {
+      this.#lastIsOut = true;
+      this.#socket.end(this.#connection.onWritten);
+    } else if (before && this.#written) this.#connection.onAnswered(this);
   }
 
   abort(): void {
@@ -148,11 +158,12 @@ export class Http1Downstream implements Downstream {
     return this.#connection.release();
   }
 
-  /** The last byte is with the kernel. */
-  onLastWritten(): void {
-    if (this.#isGone) return;
-    this.#written = true;
-    if (this.#ended) this.#connection.onAnswered(this);
+  /** What was written is with the kernel. */
+  onWritten(): void {
+    if (this.#isGone || this.#socket.writableLength > 0) return;
+    this.#written = this.#lastIsOut;
+    if (this.#written && this.#ended) this.#connection.onAnswered(this);
+    else onDownstreamDrain(this.exchange);
   }
 
   /** Sends what waits. */
@@ -172,13 +183,15 @@ export class Http1Downstream implements Downstream {
     const socket = this.#socket;
     this.#text = '';
     this.#chunk = undefined;
-    const told = this.#isLastWrite() ? this.#connection.onWritten : undefined;
+    this.#lastIsOut ||= this.#isLastWrite();
+    const isLarge = chunk !== undefined && chunk.length > MAX_JOINED;
+    const told = isLarge || this.#lastIsOut ? this.#connection.onWritten : undefined;
     if (chunk === undefined) {
       if (text !== '' || tail !== '') socket.write(text + tail, 'latin1', told);
       return;
     }
     const behind = this.#framing === FRAMING.chunked ? `\r\n${tail}` : tail;
-    if (chunk.length <= MAX_JOINED) {
+    if (!isLarge) {
       const bytes = Buffer.allocUnsafe(text.length + chunk.length + behind.length);
       bytes.write(text, 0, 'latin1');
       bytes.set(chunk, text.length);

@@ -160,7 +160,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
   }
 
   readonly onWritten = (): void => {
-    this.#current?.onLastWritten();
+    this.#current?.onWritten();
   };
 
   hold(): void {

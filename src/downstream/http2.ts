@@ -138,7 +138,8 @@ class Http2Downstream implements Downstream {
 
   write(chunk: Uint8Array): boolean {
     if (this.#stream.destroyed || this.#stream.closed || this.#ended) return true;
-    return this.#stream.write(chunk);
+    // It is lent, and node:http2 keeps it until the client's window opens.
+    return this.#stream.write(Buffer.from(chunk));
   }
 
   end(trailers: Headers): void {

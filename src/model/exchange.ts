@@ -46,7 +46,7 @@ export interface Downstream {
   inform(status: number, headers: Headers): void;
   /** The final head. `headers` holds a Content-Length when the length is known; other framing is this side's business. */
   respond(status: number, headers: Headers): void;
-  /** Takes a chunk. False: stop until onDownstreamDrain. */
+  /** Takes a chunk, which is lent. True: it is sent or copied. False: it is still held, and nothing more comes until onDownstreamDrain. */
   write(chunk: Uint8Array): boolean;
   end(trailers: Headers): void;
   /** The answer will not be completed: said in the protocol's own way, so that it cannot be taken for whole. */
@@ -117,6 +117,7 @@ export interface Receiver {
   onConnected(): void;
   onInform(status: number, headers: Headers): void;
   onHead(status: number, headers: Headers): void;
+  /** The bytes are lent: they hold until this returns, or until `resume` when the attempt was paused meanwhile. */
   onChunk(chunk: Uint8Array): void;
   onEnd(trailers: Headers): void;
   onDrain(): void;

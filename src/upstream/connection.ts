@@ -6,7 +6,7 @@ import { plainAddress } from '../http/forwarded.ts';
 
 /** What one read takes from the kernel, in bytes. */
 const READ_SIZE = 64 * 1024;
-/** Smaller reads are copied out and the buffer stays; a larger one is handed on, and costs a new buffer. */
+/** Smaller reads are copied out; a larger one is lent, and read over only when whoever took it is done (Receiver.onChunk). */
 const MAX_COPIED = 16 * 1024;
 /** Of an answer's head, in bytes: an SSO answer with its cookies fits, an attack on our memory does not. */
 const HEAD_LIMITS = Object.freeze({ startLine: 8 * 1024, head: 256 * 1024 });
@@ -39,20 +39,13 @@ export class UpstreamConnection {
   /** The upstream ended it while nothing ran. */
   onEndedIdle: () => void = () => {};
   #error: Error | undefined;
-  #buffer: Buffer | undefined;
 
-  /** For net.connect: how its socket reads. */
+  /** For net.connect: how its socket reads. While it is paused the buffer keeps what was read last. */
   readonly reading = Object.freeze({
-    buffer: (): Buffer => {
-      this.#buffer ??= Buffer.allocUnsafeSlow(READ_SIZE);
-      return this.#buffer;
-    },
+    buffer: Buffer.allocUnsafeSlow(READ_SIZE),
     callback: (length: number, buffer: Uint8Array): boolean => {
-      if (length <= MAX_COPIED) this.onData(Buffer.from(buffer.subarray(0, length)));
-      else {
-        this.#buffer = undefined;
-        this.onData(buffer.subarray(0, length) as Buffer);
-      }
+      const bytes = buffer.subarray(0, length);
+      this.onData(length <= MAX_COPIED ? Buffer.from(bytes) : (bytes as Buffer));
       return true;
     },
   });

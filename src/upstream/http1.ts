@@ -82,6 +82,7 @@ class Http1Attempt implements Attempt, Seeker, Running {
   #held = false;
   /** The loop over the parser's events runs. */
   #reading = false;
+  #gathering = false;
   #closed = false;
   #error: Error | undefined;
   /** Nothing is told to the receiver any more. */
@@ -113,14 +114,10 @@ class Http1Attempt implements Attempt, Seeker, Running {
     const connection = this.#connection;
     if (this.#over || connection === undefined || connection.socket.destroyed || chunk.length === 0) return true;
     const { socket } = connection;
-    if (!this.#chunked) socket.write(chunk);
-    else {
-      socket.cork();
-      socket.write(chunkSize(chunk.length), 'latin1');
-      socket.write(chunk);
-      socket.write('\r\n', 'latin1');
-      process.nextTick(uncork, socket);
-    }
+    this.#gather(socket);
+    if (this.#chunked) socket.write(chunkSize(chunk.length), 'latin1');
+    socket.write(chunk);
+    if (this.#chunked) socket.write('\r\n', 'latin1');
     return socket.writableLength < HIGH_WATER;
   }
 
@@ -207,11 +204,22 @@ class Http1Attempt implements Attempt, Seeker, Running {
       this.#sent = true;
       socket.write(head, 'latin1');
     } else {
-      // The head leaves with the first bytes of the body when these are already here, and at once when they are not.
-      socket.cork();
+      this.#gather(socket);
       socket.write(head, 'latin1');
-      process.nextTick(uncork, socket);
     }
+  }
+
+  /** What is written in one turn leaves in one write: a head with the first bytes of its body, and the records of one TLS read. */
+  #gather(socket: Socket): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    socket.cork();
+    process.nextTick(letLeave, this, socket);
+  }
+
+  letLeave(socket: Socket): void {
+    this.#gathering = false;
+    socket.uncork();
   }
 
   #read(): void {
@@ -298,8 +306,8 @@ function readOn(attempt: Http1Attempt): void {
   attempt.readOn();
 }
 
-function uncork(socket: Socket): void {
-  socket.uncork();
+function letLeave(attempt: Http1Attempt, socket: Socket): void {
+  attempt.letLeave(socket);
 }
 
 /** Methods that ordinarily have no body. */
