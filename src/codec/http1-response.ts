@@ -47,7 +47,8 @@ export class ResponseParser extends MessageParser {
       return 'the status is no code from 100 to 599';
     if (/[\x00-\x08\x0a-\x1f\x7f]/.test(line)) return 'the status line holds a control byte';
     this.status = Number(digits);
-    this.#line = line;
+    // A copy: what was cut out of a head would keep all of that head for as long as the connection lives.
+    this.#line = Buffer.from(line, 'latin1').toString('latin1');
     this.#lineStatus = this.status;
     this.#lineMinor = this.minor;
     return undefined;
