@@ -13,6 +13,8 @@ import {
   PROTECTED,
 } from '../http/headers.ts';
 import { type RequestHead, UNTIL_END } from '../model/exchange.ts';
+import type { HeaderRules } from '../model/snapshot.ts';
+import { applyRules } from './header-rules.ts';
 
 /** What this hop says about the request. */
 export interface Vouched {
@@ -27,6 +29,9 @@ export interface Vouched {
   /** The prefix that was stripped, or ''. */
   readonly prefix: string;
   readonly requestId: string;
+  /** The Host that the pool wants in place of the client's. */
+  readonly host?: string | undefined;
+  readonly rules?: HeaderRules | undefined;
 }
 
 /** Makes the upstream's fields. Order and duplicates are kept; ours come last. Framing is left to the transport. */
@@ -42,7 +47,8 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     if ((flags & IDENTITY) !== 0 && !passesIdentity(name, vouched)) continue;
     if (flags === 0 && isGuardedAlias(name)) continue;
     if (name.length === 7 && head.bodyLength !== UNTIL_END && name.toLowerCase() === 'trailer') continue;
-    out.push(name, incoming[i + 1]!);
+    if (vouched.host !== undefined && name.length === 4 && name.toLowerCase() === 'host') out.push(name, vouched.host);
+    else out.push(name, incoming[i + 1]!);
   }
   if (firstValue(incoming, 'te') !== undefined && listMembers(incoming, 'te').includes('trailers'))
     out.push('TE', 'trailers');
@@ -52,7 +58,7 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
   pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Port', String(vouched.publicPort));
   if (vouched.prefix !== '') out.push('X-Forwarded-Prefix', outerPrefix(incoming, vouched) + vouched.prefix);
   out.push('X-Request-Id', vouched.requestId);
-  return out;
+  return applyRules(out, vouched.rules);
 }
 
 /** Fields that say who the client is: from a trusted hop only, and never those that we make ourselves. */

@@ -25,8 +25,8 @@ const MAX_ATTEMPTS = 4;
 export class Forward implements Acting, Receiver, Watched {
   deadline = Number.POSITIVE_INFINITY;
   readonly #door: Door;
-  readonly #active: Active;
   readonly #exchange: Exchange;
+  readonly #route: Route;
   readonly #pool: LivePool;
   readonly #request: UpstreamRequest;
   readonly #mapping: Mapping;
@@ -49,8 +49,8 @@ export class Forward implements Acting, Receiver, Watched {
     const { publicPort } = active.snapshot;
     const authority = head.authority!;
     this.#door = door;
-    this.#active = active;
     this.#exchange = exchange;
+    this.#route = route;
     this.#pool = active.pools.get(action.pool)!;
     this.#metrics = door.metrics.pool(action.pool);
     this.#request = {
@@ -64,6 +64,8 @@ export class Forward implements Acting, Receiver, Watched {
         publicPort,
         prefix: route.prefix,
         requestId: exchange.id,
+        host: this.#pool.pool.host,
+        rules: route.requestRules,
       }),
       bodyLength: head.bodyLength,
       upgrade: head.upgrade,
@@ -73,7 +75,7 @@ export class Forward implements Acting, Receiver, Watched {
       publicAuthority: authority,
       publicHost: admitted.authority.host,
       publicPort,
-      innerAuthorities: this.#pool.authorities,
+      innerAuthorities: this.#pool.innerAuthorities,
       isKnownHost: active.isKnownHost,
     };
   }
@@ -98,7 +100,7 @@ export class Forward implements Acting, Receiver, Watched {
     if (!exchange.requestEnded) this.#holdUpload();
     // The transport has the deadline of the connect, but a place in its waiting line counts as waiting for the answer.
     this.#attemptStart = this.#door.now();
-    this.deadline = this.#attemptStart + this.#active.limits.responseTimeout;
+    this.deadline = this.#attemptStart + this.#route.limits.responseTimeout;
     this.#attempt = this.#door.transport.open(this.#request, this.#endpoint, this, sameEndpoint);
     if (this.#attempt.connected) this.onConnected();
   }
@@ -111,8 +113,8 @@ export class Forward implements Acting, Receiver, Watched {
 
   onRequestChunk(chunk: Uint8Array): void {
     if (this.#released || this.#exchange.answered) return;
-    if (isTooLarge(this.#exchange.bytesIn, this.#active.limits)) {
-      this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#active.limits)}`);
+    if (isTooLarge(this.#exchange.bytesIn, this.#route.limits)) {
+      this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#route.limits)}`);
       return;
     }
     this.#bodyStarted = true;
@@ -169,7 +171,10 @@ export class Forward implements Acting, Receiver, Watched {
     exchange.firstByteTime = this.#door.now() - exchange.startTime;
     exchange.status = status;
     exchange.responded = true;
-    exchange.downstream.respond(status, responseHeaders(status, headers, this.#mapping, exchange.id));
+    exchange.downstream.respond(
+      status,
+      responseHeaders(status, headers, this.#mapping, exchange.id, this.#route.responseRules),
+    );
     this.#moveDeadline();
   }
 
@@ -202,7 +207,7 @@ export class Forward implements Acting, Receiver, Watched {
 
   onTunnel(headers: Headers, stream: ByteStream, first: Uint8Array): void {
     const exchange = this.#exchange;
-    const fields = responseHeaders(101, headers, this.#mapping, exchange.id);
+    const fields = responseHeaders(101, headers, this.#mapping, exchange.id, this.#route.responseRules);
     const protocol = firstValue(headers, 'upgrade');
     const down = protocol?.toLowerCase() === 'websocket' ? exchange.downstream.tunnel(fields) : undefined;
     if (down === undefined) {
@@ -216,7 +221,7 @@ export class Forward implements Acting, Receiver, Watched {
     exchange.answered = true;
     this.deadline = Number.POSITIVE_INFINITY;
     if (first.length > 0) down.write(first);
-    const close = relay(down, stream, this.#active.limits.tunnelIdleTimeout, (how) => {
+    const close = relay(down, stream, this.#route.limits.tunnelIdleTimeout, (how) => {
       this.#door.tunnels.delete(close);
       exchange.bytesIn += how.up;
       exchange.bytesOut += how.down + first.length;
@@ -256,7 +261,7 @@ export class Forward implements Acting, Receiver, Watched {
 
   /** Nothing moved for too long. Which side is to blame depends on whom we waited for. */
   onDeadline(): void {
-    const { limits } = this.#active;
+    const { limits } = this.#route;
     const exchange = this.#exchange;
     if (this.#answerHeld) {
       this.deadline = Number.POSITIVE_INFINITY;
@@ -284,7 +289,7 @@ export class Forward implements Acting, Receiver, Watched {
   }
 
   #moveDeadline(): void {
-    const { limits } = this.#active;
+    const { limits } = this.#route;
     const exchange = this.#exchange;
     if (exchange.answered) return;
     const waitsForClient = !exchange.responded && !exchange.requestEnded && !this.#uploadHeld;

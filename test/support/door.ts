@@ -80,6 +80,7 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   });
   const now = () => performance.now();
   const limits = { ...LIMITS, ...options.limits };
+  const at = (path: string) => ({ path, prefix: path, compress: false, limits });
   const snapshot: Snapshot = freeze({
     generation: 1,
     listeners: [listen('plain'), listen('tls'), listen('redirect')],
@@ -87,8 +88,8 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
       {
         name: HOST,
         routes: [
-          { name: 'api', prefix: '/_api', action: { kind: 'proxy', pool: 'backend' }, answers: 'json' },
-          { name: 'site', prefix: '', action: { kind: 'proxy', pool: 'frontend' }, answers: 'page' },
+          { name: 'api', ...at('/_api'), action: { kind: 'proxy', pool: 'backend' }, answers: 'json' },
+          { name: 'site', ...at(''), action: { kind: 'proxy', pool: 'frontend' }, answers: 'page' },
         ],
       },
     ],
