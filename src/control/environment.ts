@@ -1,13 +1,36 @@
 // The environment's variables, read to a configuration: all that is wrong at once, each with what to set.
 
-import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { hasDotSegment, readAuthority } from '../http/target.ts';
-import { type Endpoint, LIMITS, type LogLevel } from '../model/snapshot.ts';
-import type { CertificatePair, Configuration, FrontendFiles, Sites } from './configuration.ts';
-import { isParameterVariable, parameterWarnings, readParameters, rootProblem } from './frontend-root.ts';
+import { type Endpoint, LIMITS, type Limits, type LogLevel, type Parameters } from '../model/snapshot.ts';
+import type {
+  CertificatePair,
+  Configuration,
+  ConfiguredHost,
+  ConfiguredPool,
+  ConfiguredRoute,
+} from './configuration.ts';
+import {
+  apiBaseRoute,
+  isParameterVariable,
+  leadsToRoute,
+  parameterRemarks,
+  readParameters,
+  rootProblem,
+  withBaseRoute,
+} from './frontend-root.ts';
+import { LIMIT_SETTINGS, readLimit } from './limits.ts';
 import { ConfigError, type Problem } from './problem.ts';
+import {
+  isNetwork,
+  MAX_ENDPOINTS,
+  readAddress,
+  readEndpoint,
+  readHostName,
+  readPath,
+  readWhole,
+  Wrong,
+} from './values.ts';
 
 /** Any of these set means drop-in; otherwise the demo is served. */
 const DROP_IN: readonly string[] = [
@@ -19,6 +42,11 @@ const DROP_IN: readonly string[] = [
   'SSL_CRT',
   'SSL_KEY',
 ];
+const OTHERS: readonly string[] = [
+  ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
+  ...['TRUSTED_PROXIES', 'WORKERS', 'LOG_LEVEL'],
+  ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
+];
 
 /** The two names of the demo; `.localhost` is this machine for every browser (RFC 6761 §6.3). */
 export const DEMO_FRONTEND = 'toucan.localhost';
@@ -26,13 +54,33 @@ export const DEMO_BACKEND = 'api-toucan.localhost';
 
 /** Where SO_REUSEPORT spreads connections over the workers; elsewhere one worker serves. */
 const SHARES_PORTS = process.platform === 'linux';
+export const DEFAULT_ADMIN_PORT = 9180;
+export const DEFAULT_WORKERS = SHARES_PORTS ? availableParallelism() : 1;
+export const MOST_WORKERS = SHARES_PORTS ? 256 : 1;
 
-const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
-const MAX_ENDPOINTS = 31;
-/** In ms. Timers of more than 24 days would run out at once. */
-const MAX_DURATION = 24 * 3_600_000;
+export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The variables that are set and that would configure us, were there no file. */
+export function variablesThatConfigure(environment: Environment): string[] {
+  return Object.keys(environment)
+    .filter((name) => DROP_IN.includes(name) || OTHERS.includes(name) || isParameterVariable(name))
+    .filter((name) => environment[name]!.trim() !== '')
+    .sort();
+}
+
+/** The frontend and its backend: on two names, or on one with the backend under a prefix. */
+interface Sites {
+  readonly frontendName: string;
+  /** undefined: one domain. */
+  readonly backendName: string | undefined;
+  readonly apiPrefix: string;
+  readonly frontend: readonly Endpoint[];
+  readonly backend: readonly Endpoint[];
+  /** The folder with the frontend's files; undefined: it has a server of its own. */
+  readonly root: string | undefined;
+}
 
 /** Reads the configuration. Throws a ConfigError that lists every problem. */
 export function readEnvironment(environment: Environment): Configuration {
@@ -40,38 +88,91 @@ export function readEnvironment(environment: Environment): Configuration {
   const demo = DROP_IN.every((name) => reader.text(name) === undefined);
   const httpPort = reader.port('HTTP_PORT', 7000);
   const httpsPort = reader.port('HTTPS_PORT', 8000);
-  const adminPort = reader.port('ADMIN_PORT', 9180);
+  const adminPort = reader.port('ADMIN_PORT', DEFAULT_ADMIN_PORT);
   reader.mustDiffer({ HTTP_PORT: httpPort, HTTPS_PORT: httpsPort, ADMIN_PORT: adminPort });
+  const address = reader.address('LISTEN_HOST');
+  // Nothing maps the demo's ports: the public port is the one that is bound.
+  const publicPort = reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443);
+  const sites = demo ? demoSites(reader) : readSites(reader);
+  const parameters = readParameters(reader.parameters());
+  const hosts = makeHosts(sites, parameters, publicPort);
   const configuration: Configuration = {
     demo,
-    listenHost: reader.address('LISTEN_HOST'),
-    httpPort,
-    httpsPort,
-    // Nothing maps the demo's ports: the public port is the one that is bound.
-    publicHttpsPort: reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443),
-    adminHost: reader.address('ADMIN_HOST') ?? '127.0.0.1',
-    adminPort,
-    sites: demo ? demoSites(reader) : readSites(reader),
-    certificate: demo ? undefined : readCertificatePair(reader),
-    trustedProxies: reader.networks('TRUSTED_PROXIES'),
-    workers: reader.whole('WORKERS', SHARES_PORTS ? availableParallelism() : 1, 1, SHARES_PORTS ? 256 : 1),
+    listeners: [
+      { name: 'https', kind: 'tls', address, port: httpsPort, setting: variable('HTTPS_PORT') },
+      { name: 'http', kind: 'redirect', address, port: httpPort, setting: variable('HTTP_PORT') },
+    ],
+    admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port: adminPort, setting: variable('ADMIN_PORT') },
+    controlSocket: reader.text('PORTICO_SOCKET'),
+    publicPort,
+    workers: reader.whole('WORKERS', DEFAULT_WORKERS, 1, MOST_WORKERS),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
-    limits: {
-      ...LIMITS,
-      headBytes: reader.bytes('HEAD_LIMIT', LIMITS.headBytes, 1_024, 1_048_576),
-      bodyBytes: reader.bytes('BODY_LIMIT', LIMITS.bodyBytes, 0, Number.MAX_SAFE_INTEGER),
-      headTimeout: reader.duration('HEAD_TIMEOUT', LIMITS.headTimeout, 1_000),
-      responseTimeout: reader.duration('RESPONSE_TIMEOUT', LIMITS.responseTimeout, 1_000),
-      drainTimeout: reader.duration('DRAIN_TIMEOUT', LIMITS.drainTimeout),
-    },
+    trustedProxies: reader.networks('TRUSTED_PROXIES'),
+    certificates: demo ? [] : [readCertificatePair(reader)],
+    limits: { ...LIMITS, ...reader.limits() },
+    pools: makePools(sites),
+    hosts,
     warnings: reader.warnings,
+    secrets: [],
   };
-  if (configuration.sites.files === undefined && reader.parameters().length > 0) {
+  if (sites.root === undefined && reader.parameters().length > 0) {
     reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT');
   }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
-  reader.warnings.push(...parameterWarnings(configuration));
+  if (sites.root !== undefined) reader.warnings.push(...warnOfParameters(sites, sites.root, parameters, configuration));
   return configuration;
+}
+
+const variable = (name: string) => ({ place: name, name });
+
+function makePools({ root, frontend, backend }: Sites): ConfiguredPool[] {
+  const pool = (name: string, endpoints: readonly Endpoint[]): ConfiguredPool => ({
+    ...{ name, endpoints },
+    ...{ host: undefined, ca: undefined, serverName: undefined },
+  });
+  return root === undefined ? [pool('frontend', frontend), pool('backend', backend)] : [pool('backend', backend)];
+}
+
+/** Compression is on for the frontend and off for the backend, which knows itself what it sends. */
+function makeHosts(sites: Sites, parameters: Parameters, publicPort: number): ConfiguredHost[] {
+  const { frontendName, backendName, apiPrefix, root } = sites;
+  const backend: ConfiguredRoute = {
+    ...{ name: 'backend', path: '', prefix: '', action: { kind: 'proxy', pool: 'backend' } },
+    ...{ answers: 'json', compress: false, limits: {} },
+  };
+  const makeFrontend = (written: Parameters): ConfiguredRoute => ({
+    ...{ name: 'frontend', path: '', prefix: '' },
+    action:
+      root === undefined
+        ? { kind: 'proxy', pool: 'frontend' }
+        : { kind: 'files', root, parameters: written, fallback: true },
+    ...{ answers: 'page', compress: true, limits: {} },
+  });
+  const arrange = (frontend: ConfiguredRoute): ConfiguredHost[] =>
+    backendName === undefined
+      ? [{ name: frontendName, routes: [{ ...backend, path: apiPrefix, prefix: apiPrefix }, frontend] }]
+      : [
+          { name: frontendName, routes: [frontend] },
+          { name: backendName, routes: [backend] },
+        ];
+  // Where the API is follows from the routes, and the frontend is told so.
+  const base = apiBaseRoute(frontendName, arrange(makeFrontend(parameters)), publicPort)!;
+  return arrange(makeFrontend(withBaseRoute(parameters, base)));
+}
+
+function warnOfParameters(sites: Sites, root: string, own: Parameters, { hosts, publicPort }: Configuration): string[] {
+  const base = apiBaseRoute(sites.frontendName, hosts, publicPort)!;
+  const warnings: string[] = [];
+  for (const [name, value] of [
+    ['TC_PARAMS_API_BASEROUTE', own.script.API_BASEROUTE],
+    ['EMBED_PARAMS_API_BASEROUTE', own.embed.API_BASEROUTE],
+  ] as const) {
+    if (value === undefined || leadsToRoute(value, sites.frontendName, hosts, publicPort)) continue;
+    warnings.push(
+      `${name} leads to nothing that is served here: the API is at ${base} (without the variable that is what is written)`,
+    );
+  }
+  return [...warnings, ...parameterRemarks(root, withBaseRoute(own, base))];
 }
 
 function demoSites(reader: Reader): Sites {
@@ -81,7 +182,7 @@ function demoSites(reader: Reader): Sites {
     apiPrefix: reader.prefix('API_PREFIX', '/_api'),
     frontend: [],
     backend: [],
-    files: undefined,
+    root: undefined,
   };
 }
 
@@ -97,9 +198,9 @@ function readSites(reader: Reader): Sites {
       'API_PREFIX has no effect with two domains (BACKEND_DNS is set): the backend has its own name',
     );
   }
-  const files = readFiles(reader);
+  const root = readRoot(reader);
   const frontend =
-    files === undefined
+    root === undefined
       ? reader.endpoints('FRONTEND_SERVICE', 'set it to where the frontend listens, like frontend or frontend:80')
       : [];
   const backend = reader.endpoints(
@@ -119,12 +220,12 @@ function readSites(reader: Reader): Sites {
     apiPrefix: reader.prefix('API_PREFIX', '/_api'),
     frontend,
     backend,
-    files,
+    root,
   };
 }
 
-/** The frontend from disk: its folder, and the parameters that are written into its files. */
-function readFiles(reader: Reader): FrontendFiles | undefined {
+/** The frontend from disk: its folder. */
+function readRoot(reader: Reader): string | undefined {
   const given = reader.text('FRONTEND_ROOT');
   if (given === undefined) return undefined;
   const root = resolve(given);
@@ -137,7 +238,7 @@ function readFiles(reader: Reader): FrontendFiles | undefined {
   }
   const problem = rootProblem(root);
   if (problem !== undefined) reader.problem('FRONTEND_ROOT', problem.message, problem.hint);
-  return { root, parameters: readParameters(reader.parameters()) };
+  return root;
 }
 
 function readCertificatePair(reader: Reader): CertificatePair {
@@ -147,6 +248,8 @@ function readCertificatePair(reader: Reader): CertificatePair {
       'set it to the path of the certificate file (PEM, leaf first), as seen from here',
     ),
     keyFile: reader.required('SSL_KEY', 'set it to the path of the private key file (PEM), as seen from here'),
+    certSetting: variable('SSL_CRT'),
+    keySetting: variable('SSL_KEY'),
   };
 }
 
@@ -185,20 +288,12 @@ class Reader {
 
   hostName(name: string, hint: string): string | undefined {
     const value = this.required(name, hint);
-    if (value === '') return undefined;
-    const authority = readAuthority(value);
-    if (authority !== undefined && authority.port === undefined && !value.includes('/')) return authority.host;
-    this.problem(name, `is "${value}", which is no host name`, 'give the name alone, without https://, port or path');
-    return undefined;
+    return value === '' ? undefined : this.#accept(name, readHostName(value), undefined);
   }
 
   whole(name: string, fallback: number, least: number, most: number): number {
     const value = this.text(name);
-    if (value === undefined) return fallback;
-    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-    if (number >= least && number <= most) return number;
-    this.problem(name, `is "${value}"`, `give a whole number from ${least} to ${most}`);
-    return fallback;
+    return value === undefined ? fallback : this.#accept(name, readWhole(value, least, most), fallback);
   }
 
   port(name: string, fallback: number): number {
@@ -215,37 +310,15 @@ class Reader {
     }
   }
 
-  /** Seconds, or a number with s, m or h; in ms. */
-  duration(name: string, fallback: number, least = 0): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const parts = /^(\d{1,6})\s*(s|m|h)?$/.exec(value);
-    if (parts === null) {
-      this.problem(name, `is "${value}", which is no duration`, 'give seconds, like 30 or 30s, or minutes, like 2m');
-      return fallback;
+  /** Those that are set. */
+  limits(): Partial<Limits> {
+    const limits: Partial<Record<keyof Limits, number>> = {};
+    for (const setting of LIMIT_SETTINGS) {
+      const value = setting.variable === undefined ? undefined : this.text(setting.variable);
+      if (value === undefined) continue;
+      limits[setting.field] = this.#accept(setting.variable!, readLimit(setting, value), LIMITS[setting.field]);
     }
-    const duration = Number(parts[1]) * { s: 1_000, m: 60_000, h: 3_600_000 }[(parts[2] ?? 's') as 's' | 'm' | 'h'];
-    if (duration >= least && duration <= MAX_DURATION) return duration;
-    const [wrong, hint] =
-      duration < least ? ['short', `give at least ${least / 1_000} s`] : ['long', 'give at most 24h'];
-    this.problem(name, `is "${value}", which is too ${wrong}`, hint);
-    return fallback;
-  }
-
-  /** A number of bytes, or with k, m or g (powers of 1024). */
-  bytes(name: string, fallback: number, least: number, most: number): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const parts = /^(\d{1,15})\s*([kmg])?(?:i?b)?$/i.exec(value);
-    const unit = (parts?.[2] ?? '').toLowerCase() as '' | 'k' | 'm' | 'g';
-    const bytes = parts === null ? Number.NaN : Number(parts[1]) * { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }[unit];
-    if (bytes >= least && bytes <= most) return bytes;
-    this.problem(
-      name,
-      `is "${value}"`,
-      `give bytes, or a number with k, m or g, like 64k; from ${least} to ${most} bytes`,
-    );
-    return fallback;
+    return limits;
   }
 
   oneOf(name: string, choices: readonly string[], fallback: string): string {
@@ -258,47 +331,25 @@ class Reader {
 
   address(name: string): string | undefined {
     const value = this.text(name);
-    if (value === undefined) return undefined;
-    if (isIP(value) !== 0) return value;
-    this.problem(
-      name,
-      `is "${value}", which is no IP address`,
-      'give an address of this machine, like 0.0.0.0 or 127.0.0.1',
-    );
-    return undefined;
+    return value === undefined ? undefined : this.#accept(name, readAddress(value), undefined);
   }
 
   networks(name: string): string[] {
     const entries = this.list(name);
     for (const entry of entries) {
-      const [address, bits, more] = entry.split('/');
-      const family = isIP(address ?? '');
-      const wellFormed =
-        family !== 0 &&
-        more === undefined &&
-        (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)));
-      if (!wellFormed) {
-        this.problem(
-          name,
-          `lists "${entry}", which is no address or network`,
-          'like 10.0.0.7 or 172.16.0.0/12, separated by commas',
-        );
-      }
+      if (isNetwork(entry)) continue;
+      this.problem(
+        name,
+        `lists "${entry}", which is no address or network`,
+        'like 10.0.0.7 or 172.16.0.0/12, separated by commas',
+      );
     }
     return entries;
   }
 
   prefix(name: string, fallback: string): string {
     const value = this.text(name);
-    if (value === undefined) return fallback;
-    const trimmed = value.replace(/\/+$/, '');
-    if (/^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/.test(trimmed) && !hasDotSegment(trimmed)) return trimmed;
-    this.problem(
-      name,
-      `is "${value}", which is no path prefix`,
-      'start it with a slash and give at least one segment, like /_api',
-    );
-    return fallback;
+    return value === undefined ? fallback : this.#accept(name, readPath(value, false), fallback);
   }
 
   list(name: string): string[] {
@@ -326,20 +377,10 @@ class Reader {
     }
     return endpoints;
   }
-}
 
-/** `host`, `host:port` or an http(s) URL without a path; a string is what is wrong with it. */
-function readEndpoint(text: string): Endpoint | string {
-  const url = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i.exec(text);
-  const scheme = url?.[1]?.toLowerCase() ?? 'http';
-  if (scheme !== 'http' && scheme !== 'https') return `the scheme ${scheme} is not http or https`;
-  const rest = url?.[3] ?? '';
-  if (rest !== '' && rest !== '/') return 'it has a path, and paths are passed on as they come';
-  const authority = url?.[2] ?? text;
-  if (authority.includes('@')) return 'it has a user name or password, which is not sent to upstreams';
-  // An IPv6 address without brackets would be read as host and port.
-  const read = isIP(authority) === 6 ? { host: `[${authority}]`, port: undefined } : readAuthority(authority);
-  if (read === undefined || read.port === 0) return 'this is no valid host and port';
-  const tls = scheme === 'https';
-  return { host: read.host.replace(/^\[|\]$/g, '').toLowerCase(), port: read.port ?? (tls ? 443 : 80), tls };
+  #accept<T, F>(name: string, read: T | Wrong, fallback: F): T | F {
+    if (!(read instanceof Wrong)) return read;
+    this.problem(name, read.message, read.hint);
+    return fallback;
+  }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
+import { apiBaseRoute } from '../../src/control/frontend-root.ts';
 import { ConfigError, type Problem } from '../../src/control/problem.ts';
 import { makeFolder } from '../support/folder.ts';
 
@@ -39,7 +40,7 @@ function problemsOf(root: string, more: Variables = {}): readonly Problem[] {
 }
 
 function actionOf(root: string, more: Variables = {}) {
-  const materials = { generation: 1, certificates: [], ticketKeys: new Uint8Array(48) };
+  const materials = { generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) };
   const snapshot = compile(read(root, more), materials);
   t.strictSame(structuredClone(snapshot), snapshot);
   return { snapshot, action: snapshot.hosts[0]!.routes.at(-1)!.action };
@@ -177,4 +178,22 @@ t.test('what the files hold in the end is warned of, without values', async (t) 
 t.test('parameters without the folder have no effect, and that is said', async (t) => {
   const { warnings } = readEnvironment({ TC_PARAMS_TENANT: 'x' });
   t.match(warnings, [/no effect without FRONTEND_ROOT/]);
+});
+
+t.test('where the API is, as far as the routes tell', async (t) => {
+  const base = (variables: Variables) => {
+    const { hosts, publicPort } = readEnvironment(variables);
+    return apiBaseRoute(hosts[0]!.name, hosts, publicPort);
+  };
+  const common = {
+    FRONTEND_DNS: 'toucan.example',
+    FRONTEND_SERVICE: 'f',
+    BACKEND_SERVICE: 'b',
+    SSL_CRT: 'a',
+    SSL_KEY: 'b',
+  };
+  t.equal(base({ ...common, BACKEND_DNS: 'api.example' }), 'https://api.example');
+  t.equal(base({ ...common, API_PREFIX: '/api/v1', PUBLIC_HTTPS_PORT: '8443' }), 'https://toucan.example:8443/api/v1');
+  t.equal(base({}), 'https://api-toucan.localhost:8000');
+  t.equal(apiBaseRoute('a', [], 443), undefined);
 });
