@@ -236,7 +236,7 @@ function readRoot(reader: Reader): string | undefined {
       'leave out the one that is not meant',
     );
   }
-  const problem = rootProblem(root);
+  const problem = rootProblem(root, true);
   if (problem !== undefined) reader.problem('FRONTEND_ROOT', problem.message, problem.hint);
   return root;
 }

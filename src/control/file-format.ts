@@ -11,6 +11,7 @@ import {
   choice,
   type Field,
   flag,
+  given,
   list,
   named,
   numeric,
@@ -143,7 +144,7 @@ const endpoint: Shape<Endpoint> = parsed('a URL', STRING, (value) => {
 
 const POOL = object({
   endpoints: required(
-    placed(list(placed(endpoint), MAX_ENDPOINTS)),
+    list(placed(endpoint), 1, MAX_ENDPOINTS),
     'Where it listens: URLs like http://backend:80; several share the load',
   ),
   host: optional(
@@ -188,13 +189,13 @@ function rules(side: 'request' | 'response') {
   const value = text('the value of a header field', /^[\x20-\x7e]+$/, 8_192);
   const name = fieldName(side);
   return object({
-    set: optional(named(name, value, 100), 'Fields in place of all of their names'),
-    add: optional(named(name, value, 100), 'Fields beside those that are there'),
-    remove: optional(list(name, 100), 'Names of fields to leave out'),
+    set: optional(named(name, value, 0, 100), 'Fields in place of all of their names'),
+    add: optional(named(name, value, 0, 100), 'Fields beside those that are there'),
+    remove: optional(list(name, 0, 100), 'Names of fields to leave out'),
   });
 }
 
-const values: Shape<ReadonlyMap<string, Json | undefined>> = named(text('a key'), anything(readParameter));
+const values: Shape<ReadonlyMap<string, Json | undefined>> = named(text('a key'), anything(readParameter), 0);
 
 const PARAMETERS = object({
   script: optional(placed(values), 'Keys of scripts/tc-params.js, and those keys that embed-params.json already has'),
@@ -258,10 +259,10 @@ const ROUTE = object({
   stripPrefix: optional(placed(flag), 'The path is taken off before the action sees it; false without it'),
   name: optional(text('a name', /^[\w .*:/@-]+$/, 100), 'What logs and metrics call it; host and path without it'),
   answers: optional(choice(['json', 'page']), 'Whom our own answers are for: programs or people; page without it'),
-  proxy: optional(placed(label), 'Action: pass it on to this pool'),
-  files: optional(placed(FILES), 'Action: serve it from a folder'),
-  redirect: optional(placed(REDIRECT), 'Action: send the client elsewhere'),
-  reply: optional(placed(REPLY), 'Action: answer with this'),
+  proxy: optional(given(label), 'Action: pass it on to this pool'),
+  files: optional(given(FILES), 'Action: serve it from a folder'),
+  redirect: optional(given(REDIRECT), 'Action: send the client elsewhere'),
+  reply: optional(given(REPLY), 'Action: answer with this'),
   parameters: optional(placed(PARAMETERS), "The frontend's run-time parameters, with proxy or files"),
   compress: optional(flag, 'Compress answers of the pool for clients that accept it; false without it'),
   limits: optional(limits(true), 'Limits that differ from those of all'),
@@ -269,7 +270,9 @@ const ROUTE = object({
   response: optional(rules('response'), 'Header fields of every answer'),
 });
 
-const HOST = object({ routes: required(placed(list(ROUTE)), 'What is done with which path; the longest path wins') });
+const HOST = object({
+  routes: required(placed(list(ROUTE, 1)), 'What is done with which path; the longest path wins'),
+});
 
 const hostPattern = parsed('a host name', STRING, (value) => {
   const wildcard = value.startsWith('*.');
@@ -284,7 +287,7 @@ const hostPattern = parsed('a host name', STRING, (value) => {
 /** The whole file. */
 export const FORMAT = object({
   listeners: required(
-    placed(named(label, placed(LISTENER), 64)),
+    placed(named(label, placed(LISTENER), 1, 64)),
     'Addresses and ports to bind, by a name for logs and metrics',
   ),
   publicPort: optional(port, 'The port under which the public reaches the tls listener; 443 without it'),
@@ -295,11 +298,11 @@ export const FORMAT = object({
     'Worker processes; one a core without it',
   ),
   log: optional(LOG, 'What is logged'),
-  trustedProxies: optional(list(network), 'Addresses and networks whose X-Forwarded-* are believed'),
-  certificates: optional(list(CERTIFICATE), 'Certificates, chosen by the name asked for; the first when none fits'),
+  trustedProxies: optional(list(network, 0), 'Addresses and networks whose X-Forwarded-* are believed'),
+  certificates: optional(list(CERTIFICATE, 1), 'Certificates, chosen by the name asked for; the first when none fits'),
   limits: optional(limits(false), 'Limits and deadlines of all routes'),
-  pools: optional(named(label, placed(POOL), 1_000), 'Upstreams by their name'),
-  hosts: required(placed(named(hostPattern, placed(HOST), 10_000)), 'Sites by host name, or *.example.com'),
+  pools: optional(named(label, placed(POOL), 0, 1_000), 'Upstreams by their name'),
+  hosts: required(named(hostPattern, placed(HOST), 1), 'Sites by host name, or *.example.com'),
 });
 
 /** What is asked of a file only to reach the instance that runs by it: whatever else is wrong with it. */

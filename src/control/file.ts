@@ -23,7 +23,7 @@ import { readYaml } from './yaml.ts';
 type Content = NonNullable<ReturnType<typeof FORMAT.read>>;
 type Values<M> = M extends ReadonlyMap<string, infer T | undefined> ? NonNullable<T> : never;
 type Pool = Values<NonNullable<Content['pools']>>['value'];
-type Host = Values<Content['hosts']['value']>['value'];
+type Host = Values<Content['hosts']>['value'];
 type Route = Host['routes']['value'][number];
 type Rules = NonNullable<Route['request']>;
 
@@ -179,7 +179,7 @@ class Reading {
   }
 
   #listeners(): ConfiguredListener[] {
-    const { listeners, certificates, admin, hosts } = this.#content;
+    const { listeners, certificates, admin } = this.#content;
     const found: ConfiguredListener[] = [];
     const adminPort = admin?.port?.value ?? DEFAULT_ADMIN_PORT;
     for (const [name, placed] of listeners.value) {
@@ -200,10 +200,9 @@ class Reading {
       found.push({ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) });
     }
     const isWhole = [...listeners.value.values()].every((each) => each !== undefined);
-    if (isWhole && !found.some(({ kind }) => kind !== 'redirect')) {
+    if (isWhole && found.length > 0 && !found.some(({ kind }) => kind !== 'redirect')) {
       listeners.at.problem('nothing here serves the routes', 'add a listener of kind tls (or plain)');
     }
-    if (hosts.value.size === 0) hosts.at.problem('there is no host', 'add one, with its routes');
     return found;
   }
 
@@ -218,20 +217,19 @@ class Reading {
   }
 
   #pool(name: string, { endpoints, host, ca, serverName }: Pool): ConfiguredPool {
-    if (endpoints.value.length === 0) endpoints.at.problem('lists no endpoint', 'add one, like - http://backend:80');
     const seen = new Set<string>();
-    for (const { value, at } of endpoints.value) {
+    for (const { value, at } of endpoints) {
       const authority = `${value.host}:${value.port}`;
       if (seen.has(authority)) at.problem('stands here twice', 'name each endpoint once');
       seen.add(authority);
     }
-    const secure = endpoints.value.some(({ value }) => value.tls);
+    const secure = endpoints.some(({ value }) => value.tls);
     for (const each of [ca, serverName]) {
       if (each !== undefined && !secure) each.at.problem('is for https only, and no endpoint is', 'leave it out');
     }
     return {
       name,
-      endpoints: endpoints.value.map(({ value }) => value),
+      endpoints: endpoints.map(({ value }) => value),
       host,
       ca: ca === undefined ? undefined : { file: this.#path(ca.value)!, setting: settingAt(ca.at, this.#file, 'ca') },
       serverName: serverName?.value,
@@ -240,10 +238,9 @@ class Reading {
 
   #hosts(): ConfiguredHost[] {
     const hosts: ConfiguredHost[] = [];
-    for (const [name, placed] of this.#content.hosts.value) {
+    for (const [name, placed] of this.#content.hosts) {
       if (placed === undefined) continue;
       const { routes } = placed.value;
-      if (routes.value.length === 0) routes.at.problem('lists no route', 'add one, like - proxy: backend');
       const seen = new Set<string>();
       const read = routes.value.flatMap((route, i) => {
         const path = route.path?.value ?? '';
@@ -294,10 +291,11 @@ class Reading {
       const what = given.length === 0 ? `route ${index} has no action` : 'is a second action of the route';
       return where.problem(what, 'give one of proxy, files, redirect, reply');
     }
+    if (given[0]!.value === undefined) return undefined;
     if (proxy === undefined && route.parameters !== undefined && files === undefined) {
       route.parameters.at.problem('has no effect here', 'parameters belong to proxy and files');
     }
-    if (proxy !== undefined) {
+    if (proxy?.value !== undefined) {
       this.#usedPools.add(proxy.value);
       const { pools } = this.#content;
       if (pools?.has(proxy.value) !== true) {
@@ -307,14 +305,16 @@ class Reading {
       }
       return { kind: 'proxy', pool: proxy.value };
     }
-    if (files !== undefined) {
+    if (files?.value !== undefined) {
       const root = this.#path(files.value.root.value)!;
-      const problem = rootProblem(root);
+      const fallback = files.value.fallback ?? true;
+      const problem = rootProblem(root, fallback);
       if (problem !== undefined) files.value.root.at.problem(problem.message, problem.hint);
-      return { kind: 'files', root, parameters: undefined, fallback: files.value.fallback ?? true };
+      return { kind: 'files', root, parameters: undefined, fallback };
     }
-    if (redirect !== undefined) return { kind: 'redirect', to: redirect.value.to, status: redirect.value.status };
-    const { status, body = '', type = 'text/plain; charset=utf-8' } = reply!.value;
+    if (redirect?.value !== undefined)
+      return { kind: 'redirect', to: redirect.value.to, status: redirect.value.status };
+    const { status, body = '', type = 'text/plain; charset=utf-8' } = reply!.value!;
     return { kind: 'reply', status, body, type };
   }
 

@@ -31,14 +31,21 @@ export function readParameter(text: string): Json {
   return readValue(text);
 }
 
-/** Why a folder cannot be the frontend's; undefined when it can. */
-export function rootProblem(folder: string): { readonly message: string; readonly hint: string } | undefined {
+/** Why a folder cannot be served; undefined when it can. `whole`: as a frontend, with an index.html for navigations. */
+export function rootProblem(
+  folder: string,
+  whole: boolean,
+): { readonly message: string; readonly hint: string } | undefined {
   const hint = 'set it to the folder that the frontend was extracted to: index.html is directly in it';
   try {
     const stats = statSync(folder, { throwIfNoEntry: false });
     if (stats === undefined) return { message: `is "${folder}", which is not there`, hint };
     if (!stats.isDirectory()) return { message: `is "${folder}", which is no folder`, hint };
     const index = join(folder, 'index.html');
+    if (!whole) {
+      accessSync(folder, constants.R_OK | constants.X_OK);
+      return undefined;
+    }
     if (statSync(index, { throwIfNoEntry: false })?.isFile() !== true) {
       return { message: `is "${folder}", in which there is no index.html`, hint };
     }

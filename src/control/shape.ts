@@ -98,13 +98,15 @@ export function choice<const C extends string>(choices: readonly C[]): Shape<C> 
   });
 }
 
-export function list<T>(item: Shape<T>, most = 1_000): Shape<readonly T[]> {
+/** Entries that were wrong are left out. */
+export function list<T>(item: Shape<T>, least: 0 | 1, most = 1_000): Shape<readonly T[]> {
   return {
     schema: { type: 'array', items: item.schema },
     read: (node, at) => {
       if (node.kind !== 'list') {
         return at.problem(`is ${KINDS[node.kind]}, where a list should be`, 'write one entry a line, each behind "- "');
       }
+      if (node.items.length < least) return at.problem('is an empty list', 'add an entry, or leave it out');
       if (node.items.length > most) return at.problem(`has ${node.items.length} entries`, `give at most ${most}`);
       return node.items.flatMap((each, i) => item.read(each, at.inside(each, i)) ?? []);
     },
@@ -115,6 +117,7 @@ export function list<T>(item: Shape<T>, most = 1_000): Shape<readonly T[]> {
 export function named<T>(
   key: Shape<string>,
   value: Shape<T>,
+  least: 0 | 1,
   most = 10_000,
 ): Shape<ReadonlyMap<string, T | undefined>> {
   return {
@@ -126,6 +129,7 @@ export function named<T>(
           'write "name:" and its settings below',
         );
       }
+      if (node.entries.length < least) return at.problem('is an empty map', 'add a name with its settings');
       if (node.entries.length > most) return at.problem(`has ${node.entries.length} keys`, `give at most ${most}`);
       const seen = new Map<string, TextNode>();
       const values = new Map<string, T | undefined>();
@@ -213,6 +217,11 @@ export function placed<T>(shape: Shape<T>): Shape<Placed<T>> {
   };
 }
 
+/** Tells that something was given, also when it was wrong. */
+export function given<T>(shape: Shape<T>): Shape<{ readonly value: T | undefined; readonly at: Place }> {
+  return { schema: shape.schema, read: (node, at) => ({ value: shape.read(node, at), at }) };
+}
+
 /** Any value: what stands without quotes is a number, true, false or null where it looks so; `readVariable` reads what held a variable. */
 export function anything(readVariable: (text: string) => Json): Shape<Json> {
   const read = (node: Node, at: Place): Json | undefined => {
@@ -227,10 +236,10 @@ export function anything(readVariable: (text: string) => Json): Shape<Json> {
         return NUMBER.test(value) && Number.isFinite(Number(value)) ? Number(value) : value;
       }
       case 'list':
-        return list(shape).read(node, at) ?? [];
+        return list(shape, 0).read(node, at) ?? [];
       case 'map':
         return Object.fromEntries(
-          [...(named(text('a key'), shape).read(node, at) ?? [])].map(([key, value]) => [key, value ?? null]),
+          [...(named(text('a key'), shape, 0).read(node, at) ?? [])].map(([key, value]) => [key, value ?? null]),
         );
     }
   };
@@ -241,9 +250,9 @@ export function anything(readVariable: (text: string) => Json): Shape<Json> {
 /** As JSON writes it. */
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/;
 
-/** An empty value has no place worth a look: its key has. */
+/** People look for the key; only a value in the same line has a place of its own. */
 function whereOf(value: Node, key: TextNode): { line: number; column: number } {
-  return value.kind === 'empty' ? key : value;
+  return value.kind === 'empty' || value.line !== key.line ? key : value;
 }
 
 function isTwice(seen: Map<string, TextNode>, name: string, key: TextNode, at: Place): boolean {
