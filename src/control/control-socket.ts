@@ -1,6 +1,6 @@
 // The control socket: how a command reaches the running instance. A unix socket that only its user may open; a line asks, a line answers.
 
-import { chmodSync, existsSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -46,7 +46,7 @@ export function defaultSocketPaths(adminPort: number, environment: Environment):
 /** Opens the socket. Rejects with a sentence when its folder is not safe, or another instance answers there. */
 export async function openControlSocket(given: string, commands: Commands): Promise<ControlSocket> {
   const path = checkedPath(given);
-  makeFolder(dirname(path));
+  const made = makeFolder(dirname(path));
   await removeStale(path);
   const server = createServer((socket) => serve(socket, commands));
   server.maxConnections = MAX_CALLERS;
@@ -64,7 +64,13 @@ export async function openControlSocket(given: string, commands: Commands): Prom
   server.on('error', () => {});
   // Nothing waits for it when all else is done.
   server.unref();
-  return { path, close: () => server.close() };
+  return {
+    path,
+    close: () => {
+      server.close();
+      removeFolder(made);
+    },
+  };
 }
 
 /** Asks the running instance, at the first of these places where one is. Rejects with a sentence when none answers. */
@@ -121,13 +127,27 @@ function checkedPath(given: string): string {
   );
 }
 
-/** A folder of our own is made for us alone; in one that others may write to, they could put their socket in place of ours. */
-function makeFolder(folder: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+/**
+ * A folder of our own is made for us alone; in one that others may write to, they could put their socket in place of ours.
+ * The one that was made, if any.
+ */
+function makeFolder(folder: string): string | undefined {
+  const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
   const stats = lstatSync(folder);
   const isOurs = process.getuid === undefined || stats.uid === process.getuid();
   if (!stats.isDirectory() || !isOurs || (stats.mode & 0o022) !== 0) {
     throw new Error(`${folder} is not a folder that only this user may write to (set PORTICO_SOCKET to a path in one)`);
+  }
+  return made;
+}
+
+/** What was not there before is not left behind, unless somebody else has put something into it. */
+function removeFolder(made: string | undefined): void {
+  if (made === undefined) return;
+  try {
+    rmdirSync(made);
+  } catch {
+    // It is not empty, or gone.
   }
 }
 
