@@ -3,8 +3,8 @@
 import type { Configuration } from './configuration.ts';
 import { LIMIT_SETTINGS } from './limits.ts';
 
-/** Limits that are looked at anew for each request; all others are built into listeners and connections when those are opened. */
-const CHANGE_AT_ONCE: readonly string[] = ['headFields', 'drainTimeout'];
+/** Limits that are built into the connections to endpoints. All others are looked at anew, for each request or connection. */
+const OF_THE_START: readonly string[] = ['connectTimeout', 'upstreamConnections', 'waiting'];
 
 /** The new configuration with what has to stay, and a sentence for each such setting that was changed in vain. */
 export function keepUntilRestart(
@@ -18,9 +18,8 @@ export function keepUntilRestart(
   }
   if (running.controlSocket !== wanted.controlSocket) changed.push('controlSocket');
   if (running.logLevel !== wanted.logLevel) changed.push(`log.level (${running.logLevel} until then)`);
-  for (const { key, field, perRoute } of LIMIT_SETTINGS) {
-    if (perRoute || CHANGE_AT_ONCE.includes(field) || running.limits[field] === wanted.limits[field]) continue;
-    changed.push(`limits.${key}`);
+  for (const { key, field } of LIMIT_SETTINGS) {
+    if (OF_THE_START.includes(field) && running.limits[field] !== wanted.limits[field]) changed.push(`limits.${key}`);
   }
   const { workers, admin, controlSocket, logLevel } = running;
   return {

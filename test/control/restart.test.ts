@@ -15,7 +15,7 @@ t.test('what changes at once is taken', async (t) => {
   const wanted = {
     ...running,
     ...{ publicPort: 8443, trustedProxies: ['::1'], hosts: [], listeners: [] },
-    limits: { ...LIMITS, bodyBytes: 5, responseTimeout: 5, headFields: 20, drainTimeout: 0 },
+    limits: { ...LIMITS, bodyBytes: 5, responseTimeout: 5, headBytes: 5, drainTimeout: 0 },
   };
   t.strictSame(keepUntilRestart(running, wanted), { configuration: wanted, warnings: [] });
 });
@@ -24,7 +24,7 @@ t.test('what does not is kept, each with a word', async (t) => {
   const wanted = {
     ...running,
     ...{ workers: 2, controlSocket: '/x', logLevel: 'debug' as const, admin: { ...running.admin, port: 1 } },
-    limits: { ...LIMITS, headBytes: 5, connectTimeout: 5 },
+    limits: { ...LIMITS, waiting: 5, connectTimeout: 5 },
   };
   const { configuration, warnings } = keepUntilRestart(running, wanted);
   t.match(configuration, { workers: 1, controlSocket: undefined, logLevel: 'info', admin: { port: 9180 } });
@@ -33,8 +33,8 @@ t.test('what does not is kept, each with a word', async (t) => {
     'admin',
     'controlSocket',
     'log.level',
-    'limits.downstream.headBytes',
     'limits.upstream.connectTimeout',
+    'limits.upstream.waiting',
   ];
   t.equal(warnings.length, subjects.length);
   for (const [i, subject] of subjects.entries()) {
