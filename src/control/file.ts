@@ -43,8 +43,10 @@ export function readConfiguration(bytes: Uint8Array, file: string, environment: 
   const configuration =
     content === undefined ? undefined : new Reading(file, content).configuration(environment, variables);
   // What is checked between the keys adds to the same list.
-  if (problems.length > 0 || configuration === undefined) throw new ConfigError(inOrder(problems));
-  return configuration;
+  if (problems.length > 0 || configuration === undefined) {
+    throw new ConfigError(inOrder(problems).map((problem) => hideValues(problem, variables)));
+  }
+  return { ...configuration, warnings: configuration.warnings.map((each) => variables.hide(each)) };
 }
 
 /** Where the instance that runs by this file is reached. Throws a ConfigError only when the file cannot be read as YAML. */
@@ -113,6 +115,11 @@ function refuseUnused(variables: Variables, environment: Environment, file: stri
     const message = `is set, but ${file} is the configuration, and does not mention it`;
     problems.push({ place: name, message, hint: `unset it, or write \${${name}} in the file where it belongs` });
   }
+}
+
+function hideValues({ place, message, hint }: Problem, variables: Variables): Problem {
+  const said = { place: variables.hide(place), message: variables.hide(message) };
+  return hint === undefined ? said : { ...said, hint: variables.hide(hint) };
 }
 
 /** By line and column; what has no place in the file comes last. */

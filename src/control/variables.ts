@@ -8,6 +8,9 @@ import type { Node, TextNode } from './yaml.ts';
 /** More is no secret that belongs in a setting. */
 const MAX_SECRET_BYTES = 64 * 1024;
 
+/** Too short for a secret, and likely to be a part of our own words; or a port. */
+const TELLS_NOTHING = /^(?:.{0,3}|\d{4,5})$/s;
+
 /** A dollar, and what may follow it. */
 const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^{}$]*))?\}|)/g;
 
@@ -16,6 +19,8 @@ export class Variables {
   readonly used = new Set<string>();
   /** Texts that came from files. */
   readonly secrets = new Set<string>();
+  /** What was put in, and by which name. */
+  readonly #values = new Map<string, string>();
   readonly #environment: Environment;
   readonly #file: string;
   readonly #problems: Problem[];
@@ -43,6 +48,14 @@ export class Variables {
     }
   }
 
+  /** Words about the file without what variables hold: any of it may be a secret that stands in the wrong place. */
+  hide(words: string): string {
+    let hidden = words;
+    for (const [value, name] of this.#values)
+      if (!TELLS_NOTHING.test(value)) hidden = hidden.replaceAll(value, `\${${name}}`);
+    return hidden;
+  }
+
   #expandText(node: TextNode): TextNode {
     if (!node.text.includes('$')) return node;
     const text = node.text.replace(
@@ -61,7 +74,10 @@ export class Variables {
     this.used.add(name);
     const value = this.#environment[name] ?? this.#fromFile(node, name);
     // As in a shell: with an operator an empty one counts as unset.
-    if (value !== undefined && (value !== '' || operator === undefined)) return value;
+    if (value !== undefined && (value !== '' || operator === undefined)) {
+      this.#values.set(value, name);
+      return value;
+    }
     if (operator === ':-') return operand;
     const said = operand.trim();
     if (operator === ':?') this.#problem(node, `\${${name}}: ${said === '' ? 'it is not set' : said}`, `set ${name}`);

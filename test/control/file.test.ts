@@ -338,3 +338,14 @@ t.test('where an instance is reached is found in a file whatever else is wrong w
   ]);
   t.strictSame(reach('admin: 7'), ['127.0.0.1', 9180, undefined]);
 });
+
+t.test('what a variable holds is not told, whatever is wrong with it', async (t) => {
+  const variables = { TOKEN: 'hunter2', PORT: '70000', P: 'x' };
+  t.match(problemsIn(changed('kind:', '    kind: ${TOKEN}'), variables), [/kind: is "\$\{TOKEN\}" \(choose/]);
+  t.match(problemsIn(changed('- proxy:', '      - proxy: a-${TOKEN}'), variables), [
+    /no pool is named "a-\$\{TOKEN\}"/,
+  ]);
+  t.match(problemsIn(changed('a.example:', '  ${TOKEN}/:'), variables), [/hosts\["\$\{TOKEN\}\/"\]: is/]);
+  t.match(problemsIn(changed('port:', '    port: ${PORT}'), variables), [/is "70000"/], 'a port is no secret');
+  t.match(problemsIn(changed('kind:', '    kind: ${P}'), variables), [/kind: is "x" \(choose/]);
+});

@@ -227,3 +227,30 @@ t.test('without an instance a reload says so', async (t) => {
   await door.process.stop();
   t.match(await door.command('reload'), { code: 1, stderr: /no instance runs here/ });
 });
+
+t.test('a door without TLS gets a TLS listener and its first certificate by a reload', async (t) => {
+  const backend = await startBackend(t, 'here');
+  const plain = await freePort();
+  let ground!: Ground;
+  const door = await startByFile(t, [NAME], (given) => {
+    ground = given;
+    const head = fileHead(given)
+      .replace(/certificates:[\s\S]*/, '')
+      .replace('kind: tls', 'kind: plain');
+    return head.replace(`port: ${given.httpsPort}`, `port: ${plain}`) + site(backend.url);
+  });
+  const ready = await fetch(`http://127.0.0.1:${door.adminPort}/readyz?verbose`);
+  t.equal(ready.status, 200);
+  t.match(await ready.text(), '[+]certificate ok: there is none');
+  t.equal(
+    (await fetch(`http://127.0.0.1:${plain}/`, { headers: { Host: NAME } })).status,
+    404,
+    'fetch keeps its own Host',
+  );
+  door.write(fileHead(ground) + site(backend.url));
+  t.match(await door.command('reload'), { code: 0 });
+  for (let i = 0; i < 4; i++) {
+    t.equal((await httpsGet(door.httpsPort, NAME, '/', door.certificate.ca)).text, 'here');
+  }
+  t.notOk(await answersOnPort(plain));
+});
