@@ -171,7 +171,7 @@ class Supervisor {
     } catch (error) {
       const { message } = error as Error;
       if (controlSocket !== undefined) throw new Error(`the control socket cannot be opened: ${message}`);
-      this.#log.warn('portico reload will not reach this instance, SIGHUP will', { error: message });
+      this.#log.info('portico reload will not reach this instance, SIGHUP will', { error: message });
     }
   }
 
