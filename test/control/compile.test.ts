@@ -3,13 +3,15 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { compile, type Materials, namesOf } from '../../src/control/compile.ts';
+import type { Configuration } from '../../src/control/configuration.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
+import { readConfiguration } from '../../src/control/file.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 
 const materials = (): Materials => ({
   generation: 7,
   certificates: [{ names: ['toucan.example'], chain: 'CHAIN', key: 'KEY' }],
-  authorities: new Map([['/certs/internal-ca.pem', 'AUTHORITY']]),
+  authorities: new Map([['/etc/portico/internal-ca.pem', 'AUTHORITY']]),
   ticketKeys: new Uint8Array(48).fill(9),
 });
 
@@ -33,22 +35,38 @@ const CASES: Readonly<Record<string, Record<string, string>>> = {
   demo: {},
 };
 
+/** Of example files: each has a golden file of its name, `file-` before it. */
+const FILES: Readonly<Record<string, Record<string, string>>> = {
+  'several-sites': { DOOR_TOKEN: 'of-the-test' },
+  'one-domain': { FRONTEND_DNS: 'toucan.example' },
+};
+
+function readExample(name: string): Configuration {
+  const text = readFileSync(new URL(`../../config/examples/${name}.yaml`, import.meta.url));
+  return readConfiguration(text, `/etc/portico/${name}.yaml`, FILES[name]!);
+}
+
+const configurations: readonly (readonly [name: string, configuration: Configuration])[] = [
+  ...Object.entries(CASES).map(([name, environment]) => [name, readEnvironment(environment)] as const),
+  ...Object.keys(FILES).map((name) => [`file-${name}`, readExample(name)] as const),
+];
+
 /** As JSON, without what is secret: a golden file holds no keys. */
 function shape(snapshot: Snapshot): unknown {
   const { ticketKeys: _ticketKeys, certificates, ...rest } = snapshot;
   return JSON.parse(JSON.stringify({ ...rest, certificates: certificates.map(({ names }) => ({ names })) }));
 }
 
-for (const [name, environment] of Object.entries(CASES)) {
+for (const [name, configuration] of configurations) {
   t.test(`golden: ${name}`, async (t) => {
     const golden = new URL(`../golden/compile/${name}.json`, import.meta.url);
-    const snapshot = compile(readEnvironment(environment), materials());
+    const snapshot = compile(configuration, materials());
     t.strictSame(shape(snapshot), JSON.parse(readFileSync(golden, 'utf8')));
     t.notMatch(readFileSync(golden, 'utf8'), /KEY|"key"|ticket/, 'no key is in it');
   });
 
   t.test(`${name}: frozen all the way down, and cloned without loss`, async (t) => {
-    const snapshot = compile(readEnvironment(environment), materials());
+    const snapshot = compile(configuration, materials());
     const thawed: string[] = [];
     const look = (value: unknown, path: string) => {
       if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
@@ -61,11 +79,10 @@ for (const [name, environment] of Object.entries(CASES)) {
   });
 
   t.test(`${name}: what routes rely on`, async (t) => {
-    const { hosts, pools, listeners } = compile(readEnvironment(environment), materials());
+    const { hosts, pools, listeners } = compile(configuration, materials());
     const names = pools.map((pool) => pool.name);
     for (const host of hosts) {
-      t.equal(host.routes.at(-1)?.prefix, '', 'the last route of a host is for all paths');
-      const lengths = host.routes.map((route) => route.prefix.length);
+      const lengths = host.routes.map((route) => route.path.length);
       t.strictSame(
         lengths,
         lengths.toSorted((a, b) => b - a),
