@@ -8,6 +8,7 @@ const USAGE = `usage: portico <command> [--config FILE]
   validate, -t  check the configuration and the certificate files, change nothing; -T prints all that is in force
   reload        have the running instance read its configuration and certificates again, and tell the outcome
   explain URL   tell which route a request would take, from the configuration alone
+  adapt FILE    print the configuration file for a Caddyfile like that of the self-hosting FAQ
   healthcheck   exit 0 when the instance on this machine is ready, 1 when not
   schema        print the JSON Schema of the configuration file
   version       print the version
@@ -16,7 +17,7 @@ Configuration comes from the file (or PORTICO_CONFIG), else from the environment
 `;
 
 /** Commands that take one word more. */
-const WITH_OPERAND: readonly string[] = ['explain'];
+const WITH_OPERAND: readonly string[] = ['explain', 'adapt'];
 
 interface Arguments {
   readonly command: string;
@@ -46,6 +47,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./control/commands.ts')).reload(config, process.env);
     case 'explain':
       return (await import('./control/explain.ts')).explain(operand, config, process.env);
+    case 'adapt':
+      return (await import('./control/adapt.ts')).adapt(operand);
     case 'healthcheck':
       return (await import('./control/healthcheck.ts')).healthcheck(config, process.env);
     case 'schema':

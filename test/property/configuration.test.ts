@@ -3,11 +3,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
+import { adaptCaddyfile } from '../../src/control/adapt.ts';
 import { compile } from '../../src/control/compile.ts';
 import type { Configuration } from '../../src/control/configuration.ts';
 import { readConfiguration } from '../../src/control/file.ts';
 import { printConfiguration } from '../../src/control/print.ts';
-import { ConfigError } from '../../src/control/problem.ts';
+import { ConfigError, type Problem } from '../../src/control/problem.ts';
+import { readYaml } from '../../src/control/yaml.ts';
 import { SMALL } from '../support/configuration-file.ts';
 
 const SEED = 20_261_122;
@@ -52,6 +54,50 @@ function holds(bytes: Uint8Array): void {
 
 t.test('any bytes', async (t) => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), holds), { seed: SEED, numRuns: 300 });
+  t.pass();
+});
+
+t.test('what looks like a Caddyfile becomes YAML that can be read, or is refused with places', async (t) => {
+  const piece = fc.constantFrom(
+    ...[
+      'a.example',
+      ':80',
+      'https://',
+      '{$A}',
+      '{$A:b}',
+      ' ',
+      ',',
+      ' {\n',
+      '\n}\n',
+      '\n',
+      '/x*',
+      'tls c k\n',
+      '# ',
+      '"',
+      '`',
+      '$',
+      '\\',
+    ],
+    ...[
+      'reverse_proxy b:80\n',
+      'redir https://{host}{uri}\n',
+      'uri strip_prefix x\n',
+      ':7000 {\nredir https://{host}{uri}\n}\n',
+    ],
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+      try {
+        const problems: Problem[] = [];
+        readYaml(Buffer.from(adaptCaddyfile(pieces.join(''), 'f.yaml').text), 'f.yaml', problems);
+        if (problems.length > 0) throw new Error(JSON.stringify(problems));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        for (const { place } of error.problems) if (!PLACE.test(place)) throw new Error(`no place: ${place}`);
+      }
+    }),
+    { seed: SEED, numRuns: 1_000 },
+  );
   t.pass();
 });
 
