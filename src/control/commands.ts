@@ -1,8 +1,8 @@
 // The commands that read the configuration, or ask the instance that runs by it.
 
-import type { Reach } from './configuration.ts';
+import type { Environment, Reach } from './configuration.ts';
 import { type Answer, askInstance, defaultSocketPaths } from './control-socket.ts';
-import { DEFAULT_ADMIN_PORT, type Environment } from './environment.ts';
+import { DEFAULT_ADMIN_PORT } from './environment.ts';
 import { loadFiles } from './materials.ts';
 import { printConfiguration } from './print.ts';
 import { ConfigError } from './problem.ts';

@@ -71,3 +71,6 @@ export interface ConfiguredRoute extends Omit<Route, 'limits'> {
   /** Those that differ from the limits of all. */
   readonly limits: Partial<RouteLimits>;
 }
+
+/** Variables of a process. */
+export type Environment = Readonly<Record<string, string | undefined>>;

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, rmdirSync, unlinkSync } fr
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { Environment } from './environment.ts';
+import type { Environment } from './configuration.ts';
 
 /** What a command is told. */
 export interface Answer {

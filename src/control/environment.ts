@@ -2,13 +2,14 @@
 
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { type Endpoint, LIMITS, type Limits, type LogLevel, type Parameters } from '../model/snapshot.ts';
+import { type Endpoint, LIMITS, type LogLevel, type Parameters } from '../model/snapshot.ts';
 import type {
   CertificatePair,
   Configuration,
   ConfiguredHost,
   ConfiguredPool,
   ConfiguredRoute,
+  Environment,
 } from './configuration.ts';
 import {
   apiBaseRoute,
@@ -19,18 +20,9 @@ import {
   rootProblem,
   withBaseRoute,
 } from './frontend-root.ts';
-import { LIMIT_SETTINGS, readLimit } from './limits.ts';
-import { ConfigError, type Problem } from './problem.ts';
-import {
-  isNetwork,
-  MAX_ENDPOINTS,
-  readAddress,
-  readEndpoint,
-  readHostName,
-  readPath,
-  readWhole,
-  Wrong,
-} from './values.ts';
+import { LIMIT_SETTINGS } from './limits.ts';
+import { ConfigError } from './problem.ts';
+import { VariableReader } from './variable-reader.ts';
 
 /** Any of these set means drop-in; otherwise the demo is served. */
 const DROP_IN: readonly string[] = [
@@ -60,8 +52,6 @@ export const MOST_WORKERS = SHARES_PORTS ? 256 : 1;
 
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 /** The variables that are set and that would configure us, were there no file. */
 export function variablesThatConfigure(environment: Environment): string[] {
   return Object.keys(environment)
@@ -84,7 +74,7 @@ interface Sites {
 
 /** Reads the configuration. Throws a ConfigError that lists every problem. */
 export function readEnvironment(environment: Environment): Configuration {
-  const reader = new Reader(environment);
+  const reader = new VariableReader(environment);
   const demo = DROP_IN.every((name) => reader.text(name) === undefined);
   const httpPort = reader.port('HTTP_PORT', 7000);
   const httpsPort = reader.port('HTTPS_PORT', 8000);
@@ -175,7 +165,7 @@ function warnOfParameters(sites: Sites, root: string, own: Parameters, { hosts, 
   return [...warnings, ...parameterRemarks(root, withBaseRoute(own, base))];
 }
 
-function demoSites(reader: Reader): Sites {
+function demoSites(reader: VariableReader): Sites {
   return {
     frontendName: DEMO_FRONTEND,
     backendName: DEMO_BACKEND,
@@ -186,7 +176,7 @@ function demoSites(reader: Reader): Sites {
   };
 }
 
-function readSites(reader: Reader): Sites {
+function readSites(reader: VariableReader): Sites {
   const frontendName = reader.hostName(
     'FRONTEND_DNS',
     'set it to the public name of the frontend, like toucan.example.com',
@@ -225,7 +215,7 @@ function readSites(reader: Reader): Sites {
 }
 
 /** The frontend from disk: its folder. */
-function readRoot(reader: Reader): string | undefined {
+function readRoot(reader: VariableReader): string | undefined {
   const given = reader.text('FRONTEND_ROOT');
   if (given === undefined) return undefined;
   const root = resolve(given);
@@ -241,7 +231,7 @@ function readRoot(reader: Reader): string | undefined {
   return root;
 }
 
-function readCertificatePair(reader: Reader): CertificatePair {
+function readCertificatePair(reader: VariableReader): CertificatePair {
   return {
     certFile: reader.required(
       'SSL_CRT',
@@ -251,136 +241,4 @@ function readCertificatePair(reader: Reader): CertificatePair {
     certSetting: variable('SSL_CRT'),
     keySetting: variable('SSL_KEY'),
   };
-}
-
-/** Reads single variables and collects what is wrong with them. A variable that is set but empty counts as unset. */
-class Reader {
-  readonly problems: Problem[] = [];
-  readonly warnings: string[] = [];
-  readonly #environment: Environment;
-
-  constructor(environment: Environment) {
-    this.#environment = environment;
-  }
-
-  problem(place: string, message: string, hint: string): void {
-    this.problems.push({ place, message, hint });
-  }
-
-  text(name: string): string | undefined {
-    const value = this.#environment[name]?.trim();
-    return value === '' ? undefined : value;
-  }
-
-  /** The variables that set parameters, as they are: what is around a value may be part of it. */
-  parameters(): [name: string, text: string][] {
-    const names = Object.keys(this.#environment).filter(
-      (name) => isParameterVariable(name) && this.text(name) !== undefined,
-    );
-    return names.sort().map((name) => [name, this.#environment[name]!]);
-  }
-
-  required(name: string, hint: string): string {
-    const value = this.text(name);
-    if (value === undefined) this.problem(name, 'is not set', hint);
-    return value ?? '';
-  }
-
-  hostName(name: string, hint: string): string | undefined {
-    const value = this.required(name, hint);
-    return value === '' ? undefined : this.#accept(name, readHostName(value), undefined);
-  }
-
-  whole(name: string, fallback: number, least: number, most: number): number {
-    const value = this.text(name);
-    return value === undefined ? fallback : this.#accept(name, readWhole(value, least, most), fallback);
-  }
-
-  port(name: string, fallback: number): number {
-    return this.whole(name, fallback, 1, 65_535);
-  }
-
-  mustDiffer(ports: Readonly<Record<string, number>>): void {
-    const seen = new Map<number, string>();
-    for (const [name, port] of Object.entries(ports)) {
-      const other = seen.get(port);
-      if (other !== undefined)
-        this.problem(name, `is ${port}, the same port as ${other}`, 'give each listener a port of its own');
-      else seen.set(port, name);
-    }
-  }
-
-  /** Those that are set. */
-  limits(): Partial<Limits> {
-    const limits: Partial<Record<keyof Limits, number>> = {};
-    for (const setting of LIMIT_SETTINGS) {
-      const value = setting.variable === undefined ? undefined : this.text(setting.variable);
-      if (value === undefined) continue;
-      limits[setting.field] = this.#accept(setting.variable!, readLimit(setting, value), LIMITS[setting.field]);
-    }
-    return limits;
-  }
-
-  oneOf(name: string, choices: readonly string[], fallback: string): string {
-    const value = this.text(name)?.toLowerCase();
-    if (value === undefined) return fallback;
-    if (choices.includes(value)) return value;
-    this.problem(name, `is "${value}"`, `choose one of ${choices.join(', ')}`);
-    return fallback;
-  }
-
-  address(name: string): string | undefined {
-    const value = this.text(name);
-    return value === undefined ? undefined : this.#accept(name, readAddress(value), undefined);
-  }
-
-  networks(name: string): string[] {
-    const entries = this.list(name);
-    for (const entry of entries) {
-      if (isNetwork(entry)) continue;
-      this.problem(
-        name,
-        `lists "${entry}", which is no address or network`,
-        'like 10.0.0.7 or 172.16.0.0/12, separated by commas',
-      );
-    }
-    return entries;
-  }
-
-  prefix(name: string, fallback: string): string {
-    const value = this.text(name);
-    return value === undefined ? fallback : this.#accept(name, readPath(value, false), fallback);
-  }
-
-  list(name: string): string[] {
-    return (this.text(name) ?? '')
-      .split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== '');
-  }
-
-  endpoints(name: string, hint: string): Endpoint[] {
-    this.required(name, hint);
-    const entries = this.list(name);
-    if (entries.length === 0 && this.text(name) !== undefined) this.problem(name, 'lists no endpoint', hint);
-    if (entries.length > MAX_ENDPOINTS) {
-      this.problem(name, `lists ${entries.length} endpoints`, `at most ${MAX_ENDPOINTS} are served`);
-    }
-    const endpoints: Endpoint[] = [];
-    for (const entry of entries) {
-      const endpoint = readEndpoint(entry);
-      if (typeof endpoint === 'string')
-        this.problem(name, `lists "${entry}": ${endpoint}`, 'give host, host:port, or an http:// or https:// URL');
-      else if (endpoints.some((other) => other.host === endpoint.host && other.port === endpoint.port)) {
-        this.problem(name, `lists "${entry}" twice`, 'name each endpoint once');
-      } else endpoints.push(endpoint);
-    }
-    return endpoints;
-  }
-
-  #accept<T, F>(name: string, read: T | Wrong, fallback: F): T | F {
-    if (!(read instanceof Wrong)) return read;
-    this.problem(name, read.message, read.hint);
-    return fallback;
-  }
 }

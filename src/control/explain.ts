@@ -2,8 +2,7 @@
 
 import { readAuthority, readTarget, stripPrefix } from '../http/target.ts';
 import { findHost, findRoute } from '../policy/route.ts';
-import type { Configuration, ConfiguredRoute } from './configuration.ts';
-import type { Environment } from './environment.ts';
+import type { Configuration, ConfiguredRoute, Environment } from './configuration.ts';
 import { LIMIT_SETTINGS, writeLimit } from './limits.ts';
 import { ConfigError } from './problem.ts';
 import { sourceOf } from './source.ts';

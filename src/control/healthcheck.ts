@@ -1,7 +1,7 @@
 // `portico healthcheck`: asks the instance on this machine whether it is ready; for HEALTHCHECK lines and scripts.
 
 import { get } from 'node:http';
-import type { Environment } from './environment.ts';
+import type { Environment } from './configuration.ts';
 import { sourceOf } from './source.ts';
 
 const TIMEOUT = 5_000;

@@ -1,7 +1,7 @@
 // Where the configuration comes from: a file, or the environment alone.
 
-import type { Configuration, Reach } from './configuration.ts';
-import { type Environment, readEnvironment } from './environment.ts';
+import type { Configuration, Environment, Reach } from './configuration.ts';
+import { readEnvironment } from './environment.ts';
 import { readConfigurationFile, readReach } from './file.ts';
 
 export interface Source {

@@ -1,7 +1,7 @@
 // Variables in a file's texts: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, `$$` for a dollar, and NAME_FILE for secrets.
 
 import { readFileSync, statSync } from 'node:fs';
-import type { Environment } from './environment.ts';
+import type { Environment } from './configuration.ts';
 import type { Problem } from './problem.ts';
 import type { Node, TextNode } from './yaml.ts';
 

@@ -176,3 +176,18 @@ t.test('trailers are announced where there can be some', async (t) => {
   t.strictSame(make(['Trailer', 'X-T'], {}, 5), OURS);
   t.strictSame(make(['TE', 'gzip;q=1, Trailers']), ['TE', 'trailers', ...OURS]);
 });
+
+t.test(
+  "a pool's own Host takes the place of the client's, once and where it stood; what was asked for is told beside",
+  async (t) => {
+    const out = make(['A', '1', 'hOsT', 'toucan.example', 'B', '2'], { host: 'bucket.example' });
+    t.strictSame(out.slice(0, 6), ['A', '1', 'hOsT', 'bucket.example', 'B', '2']);
+    t.strictSame(allValues(out, 'x-forwarded-host'), ['toucan.example']);
+  },
+);
+
+t.test('the rules of the route come last', async (t) => {
+  const rules = { remove: ['accept-encoding'], set: ['X-Set', 'ours'], add: ['X-Add', 'more'] };
+  const out = make(['x-set', 'a', 'Accept-Encoding', 'gzip', 'X-Set', 'b', 'X-Add', 'one'], { rules });
+  t.strictSame(out, ['X-Add', 'one', ...OURS, 'X-Set', 'ours', 'X-Add', 'more']);
+});
