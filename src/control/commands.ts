@@ -28,7 +28,12 @@ export async function validate(file: string | undefined, print: boolean, environ
       process.stdout.write(configuration.demo ? 'ok: no variable is set, the demo would be served\n' : 'ok\n');
       return EXIT.ok;
     }
-    if (configuration.demo) throw new Error('no variable is set: the demo would be served, and no file can say that');
+    if (configuration.demo) {
+      return complain(
+        'nothing is printed',
+        new Error('no variable is set: the demo would be served, and no file says that'),
+      );
+    }
     const { text, masked } = printConfiguration(configuration);
     if (masked > 0) warn([`${masked} secrets are not shown: put them in before this is used`]);
     process.stdout.write(text);

@@ -93,7 +93,7 @@ export function readEnvironment(environment: Environment): Configuration {
       { name: 'http', kind: 'redirect', address, port: httpPort, setting: variable('HTTP_PORT') },
     ],
     admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port: adminPort, setting: variable('ADMIN_PORT') },
-    controlSocket: reader.text('PORTICO_SOCKET'),
+    controlSocket: reader.file('PORTICO_SOCKET'),
     publicPort,
     workers: reader.whole('WORKERS', DEFAULT_WORKERS, 1, MOST_WORKERS),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
@@ -233,11 +233,10 @@ function readRoot(reader: VariableReader): string | undefined {
 
 function readCertificatePair(reader: VariableReader): CertificatePair {
   return {
-    certFile: reader.required(
-      'SSL_CRT',
-      'set it to the path of the certificate file (PEM, leaf first), as seen from here',
+    certFile: resolve(
+      reader.required('SSL_CRT', 'set it to the path of the certificate file (PEM, leaf first), as seen from here'),
     ),
-    keyFile: reader.required('SSL_KEY', 'set it to the path of the private key file (PEM), as seen from here'),
+    keyFile: resolve(reader.required('SSL_KEY', 'set it to the path of the private key file (PEM), as seen from here')),
     certSetting: variable('SSL_CRT'),
     keySetting: variable('SSL_KEY'),
   };

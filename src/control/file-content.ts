@@ -56,7 +56,9 @@ export class ContentReader {
       demo: false,
       listeners,
       ...adminOf(this.#file, content.admin),
-      controlSocket: environment.PORTICO_SOCKET || this.#path(content.controlSocket),
+      controlSocket: environment.PORTICO_SOCKET
+        ? resolve(environment.PORTICO_SOCKET)
+        : this.#path(content.controlSocket),
       publicPort,
       workers: content.workers ?? DEFAULT_WORKERS,
       logLevel: content.log?.level ?? 'info',

@@ -1,5 +1,6 @@
 // Reads single variables of the environment strictly, and collects what is wrong with them, each with what to set.
 
+import { resolve } from 'node:path';
 import { type Endpoint, LIMITS, type Limits } from '../model/snapshot.ts';
 import type { Environment } from './configuration.ts';
 import { isParameterVariable } from './frontend-root.ts';
@@ -41,6 +42,12 @@ export class VariableReader {
       (name) => isParameterVariable(name) && this.text(name) !== undefined,
     );
     return names.sort().map((name) => [name, this.#environment[name]!]);
+  }
+
+  /** As an absolute path. */
+  file(name: string): string | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : resolve(value);
   }
 
   required(name: string, hint: string): string {

@@ -4,11 +4,14 @@ import t from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import type { Configuration } from '../../src/control/configuration.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
+import { readConfiguration } from '../../src/control/file.ts';
 import { printConfiguration } from '../../src/control/print.ts';
 import { changed, problemsIn, readText } from '../support/configuration-file.ts';
 
 const snapshotOf = (configuration: Configuration) =>
   compile(configuration, { generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) });
+
+const pathsOf = ({ certificates }: Configuration) => certificates.map(({ certFile, keyFile }) => [certFile, keyFile]);
 
 const COMMON = {
   ...{ FRONTEND_DNS: 'toucan.example', FRONTEND_SERVICE: 'f1:81,https://f2,[::1]:5000', BACKEND_SERVICE: 'backend' },
@@ -39,9 +42,10 @@ t.test('the environment, printed and read back', async (t) => {
     const configuration = readEnvironment(variables);
     const { text, masked } = printConfiguration(configuration);
     t.equal(masked, 0);
-    const again = readText(text);
+    const again = readConfiguration(Buffer.from(text), '/elsewhere/portico.yaml', {});
     t.strictSame(snapshotOf(again), snapshotOf(configuration), text);
     const { workers, controlSocket } = configuration;
+    t.strictSame(pathsOf(again), pathsOf(configuration), 'of the same files, wherever the printed one lies');
     t.match(again, { workers, controlSocket, admin: { ...configuration.admin, setting: {} } });
     t.equal(printConfiguration(again).text, text, 'and printed again it is the same text');
   }
