@@ -11,7 +11,7 @@ import {
   type Route,
   type Snapshot,
 } from '../model/snapshot.ts';
-import type { Configuration, FrontendFiles, Sites } from './configuration.ts';
+import type { Configuration, Sites } from './configuration.ts';
 
 /** What the compiler is given beside the configuration. */
 export interface Materials {
@@ -27,8 +27,10 @@ export function compile(configuration: Configuration, materials: Materials): Sna
     { name: 'https', kind: 'tls', address: listenHost, port: httpsPort },
     { name: 'http', kind: 'redirect', address: listenHost, port: httpPort },
   ];
-  const pools: Pool[] = [{ name: 'backend', endpoints: sites.backend }];
-  if (sites.files === undefined) pools.unshift({ name: 'frontend', endpoints: sites.frontend });
+  const pools: Pool[] = [{ name: 'backend', endpoints: sites.backend, host: undefined }];
+  if (sites.files === undefined) {
+    pools.unshift({ name: 'frontend', endpoints: sites.frontend, host: sites.frontendHost });
+  }
   return freeze({
     generation: materials.generation,
     listeners,
@@ -40,13 +42,26 @@ export function compile(configuration: Configuration, materials: Materials): Sna
     publicPort: configuration.publicHttpsPort,
     limits: configuration.limits,
     logLevel: configuration.logLevel,
+    logFormat: configuration.logFormat,
   });
 }
 
 function compileHosts(configuration: Configuration): Host[] {
-  const { sites } = configuration;
-  const frontend: Route = { name: 'frontend', prefix: '', action: frontendAction(configuration), answers: 'page' };
-  const backend: Route = { name: 'backend', prefix: '', action: { kind: 'proxy', pool: 'backend' }, answers: 'json' };
+  const { sites, compress } = configuration;
+  const frontend: Route = {
+    name: 'frontend',
+    prefix: '',
+    action: frontendAction(configuration),
+    answers: 'page',
+    compress: compress.frontend,
+  };
+  const backend: Route = {
+    name: 'backend',
+    prefix: '',
+    action: { kind: 'proxy', pool: 'backend', parameters: undefined, base: false },
+    answers: 'json',
+    compress: compress.backend,
+  };
   if (sites.backendName === undefined) {
     return [{ name: sites.frontendName, routes: [{ ...backend, prefix: sites.apiPrefix }, frontend] }];
   }
@@ -57,14 +72,15 @@ function compileHosts(configuration: Configuration): Host[] {
 }
 
 function frontendAction(configuration: Configuration): Action {
-  const { files } = configuration.sites;
-  if (files === undefined) return { kind: 'proxy', pool: 'frontend' };
-  return { kind: 'files', root: files.root, parameters: frontendParameters(configuration, files), fallback: true };
+  const { files, rewrites } = configuration.sites;
+  const given = files === undefined ? rewrites : files.parameters;
+  const parameters = given === undefined ? undefined : frontendParameters(configuration, given);
+  if (files === undefined) return { kind: 'proxy', pool: 'frontend', parameters, base: true };
+  return { kind: 'files', root: files.root, parameters, fallback: true, base: true };
 }
 
 /** The parameters as they are written: both files learn where the API is, unless it was said. */
-export function frontendParameters(configuration: Configuration, files: FrontendFiles): Parameters {
-  const { script, embed } = files.parameters;
+export function frontendParameters(configuration: Configuration, { script, embed }: Parameters): Parameters {
   const base = script.API_BASEROUTE ?? apiBaseRoute(configuration);
   return { script: { API_BASEROUTE: base, ...script }, embed: { API_BASEROUTE: base, ...embed } };
 }

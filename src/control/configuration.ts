@@ -1,6 +1,6 @@
 // The configuration: what the operator asked for, checked; the supervisor compiles it to a snapshot.
 
-import type { Endpoint, Limits, LogLevel, Parameters } from '../model/snapshot.ts';
+import type { Endpoint, Limits, LogFormat, LogLevel, Parameters } from '../model/snapshot.ts';
 
 export interface Configuration {
   /** The embedded demo is served, with a certificate of our own making. */
@@ -17,6 +17,9 @@ export interface Configuration {
   readonly trustedProxies: readonly string[];
   readonly workers: number;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** Whose answers are compressed on their way. */
+  readonly compress: { readonly frontend: boolean; readonly backend: boolean };
   readonly limits: Limits;
   /** What is allowed but worth a word, each a sentence. */
   readonly warnings: readonly string[];
@@ -33,6 +36,10 @@ export interface Sites {
   readonly backend: readonly Endpoint[];
   /** undefined: the frontend has a server of its own. */
   readonly files: FrontendFiles | undefined;
+  /** The Host that the frontend is asked for; undefined: the client's own. */
+  readonly frontendHost: string | undefined;
+  /** Written into the answers of the frontend's own server; undefined: they pass as they are. */
+  readonly rewrites: Parameters | undefined;
 }
 
 export interface FrontendFiles {

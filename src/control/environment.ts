@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { hasDotSegment, readAuthority } from '../http/target.ts';
-import { type Endpoint, LIMITS, type LogLevel } from '../model/snapshot.ts';
+import { type Endpoint, LIMITS, type LogFormat, type LogLevel, type Parameters } from '../model/snapshot.ts';
 import type { CertificatePair, Configuration, FrontendFiles, Sites } from './configuration.ts';
 import { isParameterVariable, parameterWarnings, readParameters, rootProblem } from './frontend-root.ts';
 import { ConfigError, type Problem } from './problem.ts';
@@ -28,6 +28,7 @@ export const DEMO_BACKEND = 'api-toucan.localhost';
 const SHARES_PORTS = process.platform === 'linux';
 
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
+const LOG_FORMATS: readonly string[] = ['json', 'combined'];
 const MAX_ENDPOINTS = 31;
 /** In ms. Timers of more than 24 days would run out at once. */
 const MAX_DURATION = 24 * 3_600_000;
@@ -56,6 +57,8 @@ export function readEnvironment(environment: Environment): Configuration {
     trustedProxies: reader.networks('TRUSTED_PROXIES'),
     workers: reader.whole('WORKERS', SHARES_PORTS ? availableParallelism() : 1, 1, SHARES_PORTS ? 256 : 1),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
+    logFormat: reader.oneOf('LOG_FORMAT', LOG_FORMATS, 'json') as LogFormat,
+    compress: { frontend: reader.onOff('FRONTEND_COMPRESS', true), backend: reader.onOff('BACKEND_COMPRESS', false) },
     limits: {
       ...LIMITS,
       headBytes: reader.bytes('HEAD_LIMIT', LIMITS.headBytes, 1_024, 1_048_576),
@@ -66,8 +69,9 @@ export function readEnvironment(environment: Environment): Configuration {
     },
     warnings: reader.warnings,
   };
-  if (configuration.sites.files === undefined && reader.parameters().length > 0) {
-    reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT');
+  const { files, rewrites } = configuration.sites;
+  if (files === undefined && rewrites === undefined && reader.parameters().length > 0) {
+    reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT or REWRITE_PARAMS=on');
   }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   reader.warnings.push(...parameterWarnings(configuration));
@@ -82,6 +86,8 @@ function demoSites(reader: Reader): Sites {
     frontend: [],
     backend: [],
     files: undefined,
+    frontendHost: undefined,
+    rewrites: undefined,
   };
 }
 
@@ -120,6 +126,8 @@ function readSites(reader: Reader): Sites {
     frontend,
     backend,
     files,
+    frontendHost: readFrontendHost(reader, files, frontend),
+    rewrites: readRewrites(reader, files),
   };
 }
 
@@ -138,6 +146,40 @@ function readFiles(reader: Reader): FrontendFiles | undefined {
   const problem = rootProblem(root);
   if (problem !== undefined) reader.problem('FRONTEND_ROOT', problem.message, problem.hint);
   return { root, parameters: readParameters(reader.parameters()) };
+}
+
+/** The parameters that are written into the answers of the frontend's own server. */
+function readRewrites(reader: Reader, files: FrontendFiles | undefined): Parameters | undefined {
+  if (!reader.onOff('REWRITE_PARAMS', false)) return undefined;
+  if (files === undefined) return readParameters(reader.parameters());
+  reader.warnings.push('REWRITE_PARAMS has no effect with FRONTEND_ROOT, whose files get their parameters in any case');
+  return undefined;
+}
+
+/**
+ * A server behind an https:// URL (a bucket, another site) knows itself by the name in it, which its certificate has too. One on the
+ * inner network gets the client's Host, as from the sample's Caddy.
+ */
+function readFrontendHost(
+  reader: Reader,
+  files: FrontendFiles | undefined,
+  endpoints: readonly Endpoint[],
+): string | undefined {
+  const given = reader.text('FRONTEND_HOST');
+  if (given !== undefined) {
+    if (files !== undefined) reader.warnings.push('FRONTEND_HOST has no effect with FRONTEND_ROOT: nobody is asked');
+    if (readAuthority(given) !== undefined) return given;
+    reader.problem(
+      'FRONTEND_HOST',
+      `is "${given}", which is no host name`,
+      'give a name, or name:port, without https://',
+    );
+    return undefined;
+  }
+  const [first, ...others] = endpoints;
+  if (first === undefined || !first.tls || isIP(first.host) !== 0) return undefined;
+  if (others.some((other) => !other.tls || other.host !== first.host)) return undefined;
+  return first.port === 443 || others.length > 0 ? first.host : `${first.host}:${first.port}`;
 }
 
 function readCertificatePair(reader: Reader): CertificatePair {
@@ -246,6 +288,10 @@ class Reader {
       `give bytes, or a number with k, m or g, like 64k; from ${least} to ${most} bytes`,
     );
     return fallback;
+  }
+
+  onOff(name: string, fallback: boolean): boolean {
+    return this.oneOf(name, ['on', 'off'], fallback ? 'on' : 'off') === 'on';
   }
 
   oneOf(name: string, choices: readonly string[], fallback: string): string {

@@ -51,22 +51,25 @@ export function rootProblem(folder: string): { readonly message: string; readonl
 
 /** Sentences about the parameters as they would be served. No value is in them. */
 export function parameterWarnings(configuration: Configuration): string[] {
-  const files = configuration.sites.files;
-  if (files === undefined) return [];
+  const { files, rewrites } = configuration.sites;
+  const given = files === undefined ? rewrites : files.parameters;
+  if (given === undefined) return [];
   const warnings: string[] = [];
   for (const [prefix, own] of [
-    [SCRIPT_PREFIX, files.parameters.script],
-    [EMBED_PREFIX, files.parameters.embed],
+    [SCRIPT_PREFIX, given.script],
+    [EMBED_PREFIX, given.embed],
   ] as const) {
-    const given = own.API_BASEROUTE;
-    if (given !== undefined && !isServed(given, configuration)) {
+    const base = own.API_BASEROUTE;
+    if (base !== undefined && !isServed(base, configuration)) {
       warnings.push(
         `${prefix}API_BASEROUTE leads to nothing that is served here: the API is at ${apiBaseRoute(configuration)} ` +
           '(without the variable that is what is written)',
       );
     }
   }
-  const parameters = frontendParameters(configuration, files);
+  // What a server of its own has in its files is not known before it is asked: a worker tells of that.
+  if (files === undefined) return warnings;
+  const parameters = frontendParameters(configuration, given);
   for (const [path, kind] of Object.entries(PARAMETER_FILES)) {
     for (const remark of remarksOn(join(files.root, path), kind, parameters)) warnings.push(`${path} ${remark}`);
   }

@@ -12,6 +12,7 @@ import {
   contentRange,
   evaluateConditions,
   isTextType,
+  MIN_COMPRESSED,
   mayApplyRange,
   partHead,
   partsEnd,
@@ -73,8 +74,7 @@ const ENDINGS: Readonly<Record<string, Coding>> = Object.freeze({ '.br': 'br', '
 const DEFAULT_KEPT_BYTES = 64 * 1024 * 1024;
 /** Up to here files are read whole and kept in memory. */
 const SMALL = 64 * 1024;
-/** Below, compressed and not, it is one packet; above, compressing would hold too much memory and time. */
-const MIN_COMPRESSED = 256;
+/** Above, compressing would hold too much memory and time. */
 const MAX_COMPRESSED = 8 * 1024 * 1024;
 /** A file of parameters is a page of text. */
 const MAX_PARAMETERS = 1024 * 1024;

@@ -150,6 +150,10 @@ export class Exchange {
   /** The X-Forwarded-For to send on. */
   chain = '';
   trusted = false;
+  /** 32 hex digits. */
+  traceId = '';
+  /** The trace begins here: the client sent none, or none that is valid. */
+  beginsTrace = false;
   route: Route | undefined;
   acting: Acting | undefined;
 

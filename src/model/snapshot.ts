@@ -17,8 +17,11 @@ export interface Snapshot {
   readonly publicPort: number;
   readonly limits: Limits;
   readonly logLevel: LogLevel;
+  /** Of the access lines; what else is logged is JSON in both. */
+  readonly logFormat: LogFormat;
 }
 
+export type LogFormat = 'json' | 'combined';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** A bound address. `tls` serves the routes over HTTP/1.1 and HTTP/2, `plain` without TLS, `redirect` sends to HTTPS. */
@@ -45,6 +48,8 @@ export interface Route {
   readonly action: Action;
   /** Whom our own answers are for: a program (`json`), or a person (`page`). */
   readonly answers: 'json' | 'page';
+  /** Text that an upstream sends as it is goes down compressed. Files are compressed in any case. */
+  readonly compress: boolean;
 }
 
 /** What is done with a request. */
@@ -54,6 +59,10 @@ export interface ProxyAction {
   readonly kind: 'proxy';
   /** The pool's name. */
   readonly pool: string;
+  /** Written into the two files that hold parameters as they pass; undefined: these are answers like others. */
+  readonly parameters: Parameters | undefined;
+  /** Under a prefix: `<base href="/">` of its pages is made to name the prefix. */
+  readonly base: boolean;
 }
 
 export interface FilesAction {
@@ -64,6 +73,8 @@ export interface FilesAction {
   readonly parameters: Parameters | undefined;
   /** Navigations to paths that are no file get index.html. */
   readonly fallback: boolean;
+  /** Under a prefix: `<base href="/">` of its pages is made to name the prefix. */
+  readonly base: boolean;
 }
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
@@ -80,6 +91,8 @@ export interface Parameters {
 export interface Pool {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
+  /** The Host that its endpoints are asked for; undefined: the client's own. */
+  readonly host: string | undefined;
 }
 
 export interface Endpoint {

@@ -58,11 +58,15 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
       frontend: [],
       backend: [],
       files: undefined,
+      frontendHost: undefined,
+      rewrites: undefined,
     },
     certificate: undefined,
     trustedProxies: [],
     workers: availableParallelism(),
     logLevel: 'info',
+    logFormat: 'json',
+    compress: { frontend: true, backend: false },
     limits: LIMITS,
     warnings: [],
   });
@@ -78,6 +82,8 @@ t.test('the six variables set: the drop-in for two domains', async (t) => {
     frontend: [{ host: 'frontend', port: 80, tls: false }],
     backend: [{ host: 'backend', port: 80, tls: false }],
     files: undefined,
+    frontendHost: undefined,
+    rewrites: undefined,
   });
   t.strictSame(certificate, { certFile: '/certs/a.crt', keyFile: '/certs/a.key' });
 });
@@ -342,4 +348,36 @@ t.test('sizes and times of the common limits', async (t) => {
     );
     t.type(problems[0]?.hint, 'string');
   }
+});
+
+t.test(
+  "the Host of the frontend: an https URL brings its own, all else gets what is said, or the client's",
+  async (t) => {
+    const hostOf = (service: string, host?: string) => {
+      const { sites } = readEnvironment({
+        ...TWO_DOMAINS,
+        FRONTEND_SERVICE: service,
+        ...(host === undefined ? {} : { FRONTEND_HOST: host }),
+      });
+      return sites.frontendHost;
+    };
+    t.equal(hostOf('frontend'), undefined);
+    t.equal(hostOf('http://bucket.example'), undefined);
+    t.equal(hostOf('https://Bucket.s3.example'), 'bucket.s3.example');
+    t.equal(hostOf('https://bucket.s3.example:8443'), 'bucket.s3.example:8443');
+    t.equal(hostOf('https://bucket.example:1,https://bucket.example:2'), 'bucket.example');
+    t.equal(hostOf('https://one.example,https://two.example'), undefined, 'there is no one name');
+    t.equal(hostOf('https://192.0.2.1'), undefined, 'an address is no name');
+    t.equal(hostOf('https://bucket.example', 'toucan.example'), 'toucan.example');
+    t.equal(hostOf('frontend', 'inner.example:81'), 'inner.example:81');
+    t.throws(() => hostOf('frontend', 'https://inner.example/'), /FRONTEND_HOST.*is no host name/);
+  },
+);
+
+t.test('switches are on or off', async (t) => {
+  const read = (more: Record<string, string>) => readEnvironment({ ...TWO_DOMAINS, ...more });
+  t.strictSame(read({ FRONTEND_COMPRESS: 'off', BACKEND_COMPRESS: 'ON' }).compress, { frontend: false, backend: true });
+  t.equal(read({ LOG_FORMAT: 'combined' }).logFormat, 'combined');
+  t.throws(() => read({ BACKEND_COMPRESS: 'yes' }), /BACKEND_COMPRESS is "yes"/);
+  t.throws(() => read({ LOG_FORMAT: 'apache' }), /choose one of json, combined/);
 });

@@ -37,7 +37,13 @@ function setUp(t: Test, options: { parameters?: Parameters; maxKeptBytes?: numbe
     ...(options.maxKeptBytes === undefined ? {} : { maxKeptBytes: options.maxKeptBytes }),
   });
   t.teardown(() => files.close());
-  const action: Writable<FilesAction> = { kind: 'files', root: folder, parameters: options.parameters, fallback: true };
+  const action: Writable<FilesAction> = {
+    kind: 'files',
+    root: folder,
+    parameters: options.parameters,
+    fallback: true,
+    base: false,
+  };
   const ask = async (path: string, headers: Headers = [], method = 'GET'): Promise<Outcome> =>
     files.answer(action, { method, path, prefix: '', headers });
   const get = async (path: string, headers: Headers = [], method = 'GET'): Promise<Seen> => {

@@ -10,6 +10,8 @@ const vouched = (more: Partial<Vouched> = {}): Vouched => ({
   chain: '203.0.113.9',
   scheme: 'https',
   authority: 'toucan.example',
+  host: undefined,
+  traceparent: undefined,
   publicPort: 443,
   prefix: '',
   requestId: 'id-1',

@@ -7,8 +7,9 @@ import { findRoute } from '../../src/policy/route.ts';
 const route = (prefix: string): Route => ({
   name: `to ${prefix}`,
   prefix,
-  action: { kind: 'proxy', pool: 'p' },
+  action: { kind: 'proxy', pool: 'p', parameters: undefined, base: false },
   answers: 'page',
+  compress: false,
 });
 const host: Host = { name: 'a', routes: [route('/_api/v2'), route('/_api'), route('')] };
 

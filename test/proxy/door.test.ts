@@ -11,13 +11,16 @@ function snapshot(generation: number, ports: readonly number[], trustedProxies: 
     generation,
     listeners: [],
     hosts: [],
-    pools: [{ name: 'frontend', endpoints: ports.map((port) => ({ host: '127.0.0.1', port, tls: false })) }],
+    pools: [
+      { name: 'frontend', endpoints: ports.map((port) => ({ host: '127.0.0.1', port, tls: false })), host: undefined },
+    ],
     certificates: [],
     ticketKeys: new Uint8Array(48),
     trustedProxies,
     publicPort: 443,
     limits: LIMITS,
     logLevel: 'silent',
+    logFormat: 'json',
   });
 }
 

@@ -59,7 +59,14 @@ function makeExchange(headers: Headers, answers: 'json' | 'page' | undefined, me
   } as const;
   const exchange = new Exchange(origin, downstream, head, 0, 0);
   exchange.id = 'the-id';
-  if (answers !== undefined) exchange.route = { name: 'r', prefix: '', action: { kind: 'proxy', pool: 'p' }, answers };
+  if (answers !== undefined)
+    exchange.route = {
+      name: 'r',
+      prefix: '',
+      action: { kind: 'proxy', pool: 'p', parameters: undefined, base: false },
+      compress: false,
+      answers,
+    };
   return { exchange, downstream };
 }
 

@@ -10,6 +10,8 @@ import {
   LIMITS,
   type Limits,
   type Listener,
+  type ProxyAction,
+  type Route,
   type Snapshot,
 } from '../../src/model/snapshot.ts';
 import { Door } from '../../src/proxy/door.ts';
@@ -29,6 +31,9 @@ export interface DoorOptions {
   readonly limits?: Partial<Limits>;
   readonly trustedProxies?: readonly string[];
   readonly resolver?: Resolver;
+  /** In place of the two. */
+  readonly routes?: readonly Route[];
+  readonly frontendHost?: string;
   /** In place of one for HOST. */
   readonly certificates?: readonly Certificate[];
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
@@ -71,6 +76,18 @@ export function local(port: number, host = '127.0.0.1'): Endpoint {
   return { host, port, tls: false };
 }
 
+/** A route to a pool of openDoor's, as plain as can be but for `more`. */
+export function proxyRoute(
+  name: string,
+  prefix: string,
+  pool: 'frontend' | 'backend',
+  more: Partial<Pick<Route, 'compress'>> & Partial<Pick<ProxyAction, 'parameters' | 'base'>> = {},
+): Route {
+  const { compress = false, parameters, base = false } = more;
+  const action: ProxyAction = { kind: 'proxy', pool, parameters, base };
+  return { name, prefix, action, answers: pool === 'backend' ? 'json' : 'page', compress };
+}
+
 export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   const { ca, certificate, key } = await testIdentity();
   const lines: Record<string, unknown>[] = [];
@@ -86,15 +103,12 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     hosts: [
       {
         name: HOST,
-        routes: [
-          { name: 'api', prefix: '/_api', action: { kind: 'proxy', pool: 'backend' }, answers: 'json' },
-          { name: 'site', prefix: '', action: { kind: 'proxy', pool: 'frontend' }, answers: 'page' },
-        ],
+        routes: options.routes ?? [proxyRoute('api', '/_api', 'backend'), proxyRoute('site', '', 'frontend')],
       },
     ],
     pools: [
-      { name: 'frontend', endpoints: options.frontend },
-      { name: 'backend', endpoints: options.backend },
+      { name: 'frontend', endpoints: options.frontend, host: options.frontendHost },
+      { name: 'backend', endpoints: options.backend, host: undefined },
     ],
     certificates: options.certificates ?? [{ names: [HOST], chain: certificate, key }],
     ticketKeys: randomBytes(48),
@@ -102,6 +116,7 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     publicPort: PUBLIC_PORT,
     limits,
     logLevel: 'info',
+    logFormat: 'json',
   });
   const transport = new Http1Transport(limits, now, options.resolver ?? new Resolver(now));
   const door = new Door(snapshot, transport, log, now, randomUUID);

@@ -41,7 +41,13 @@ const parse = (line: string): Record<string, unknown> => JSON.parse(line);
 
 t.test('a proxied exchange, whole', async (t) => {
   const done = exchange();
-  done.route = { name: 'backend', prefix: '/_api', action: { kind: 'proxy', pool: 'backend' }, answers: 'json' };
+  done.route = {
+    name: 'backend',
+    prefix: '/_api',
+    action: { kind: 'proxy', pool: 'backend', parameters: undefined, base: false },
+    answers: 'json',
+    compress: false,
+  };
   done.bytesIn = 3;
   done.bytesOut = 4_000;
   done.upstream = 'backend:80';
