@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { rewriteBase } from '../http/base-href.ts';
-import type { Parameters, ProxyAction } from '../model/snapshot.ts';
+import type { FilesAction, Parameters, ProxyAction } from '../model/snapshot.ts';
 import { PARAMETER_FILES, writeParameters } from './params.ts';
 
 /** Bytes to serve, and what people should know of them: each continues the file's name, and none holds a value. */
@@ -20,13 +20,26 @@ export type Rewrite =
 /** What is written into the answer to a request; `path`, with its query, is as the upstream gets it. Undefined: nothing can be. */
 export function rewriteOf(action: ProxyAction, prefix: string, method: string, path: string): Rewrite | undefined {
   if (method !== 'GET' && method !== 'HEAD') return undefined;
-  if (action.parameters !== undefined) {
-    const question = path.indexOf('?');
-    const file = path.slice(1, question === -1 ? path.length : question);
-    const kind = Object.hasOwn(PARAMETER_FILES, file) ? PARAMETER_FILES[file] : undefined;
-    if (kind !== undefined) return { kind, file, parameters: action.parameters };
-  }
-  return action.base && prefix !== '' ? { kind: 'base', prefix } : undefined;
+  const question = path.indexOf('?');
+  const file = path.slice(1, question === -1 ? path.length : question);
+  // Whether it is a page, its answer tells.
+  return (
+    parametersFor(action.parameters, file) ?? (action.base && prefix !== '' ? { kind: 'base', prefix } : undefined)
+  );
+}
+
+/** What is written into a file of a folder. */
+export function rewriteOfFile(action: FilesAction, prefix: string, file: string, type: string): Rewrite | undefined {
+  const isPage = type.startsWith('text/html');
+  return (
+    parametersFor(action.parameters, file) ??
+    (action.base && prefix !== '' && isPage ? { kind: 'base', prefix } : undefined)
+  );
+}
+
+function parametersFor(parameters: Parameters | undefined, file: string): Rewrite | undefined {
+  if (parameters === undefined || !Object.hasOwn(PARAMETER_FILES, file)) return undefined;
+  return { kind: PARAMETER_FILES[file]!, file, parameters };
 }
 
 /** A file of parameters is a page of text, and a page that is larger is none. */

@@ -1,13 +1,13 @@
 // The base of a page: `<base href="/">` of a frontend that is mounted under a sub-path is made to name that path.
 
 /** Behind so many bytes no base is looked for. */
-export const BASE_WITHIN = 64 * 1024;
+const WITHIN = 64 * 1024;
 
 /** What cannot hold a base: comments, and elements whose content is text. Unclosed they go on to the end. */
 const OPAQUE = '<!--[\\s\\S]*?(?:-->|$)|<(script|style|title|textarea|noscript|template)\\b[\\s\\S]*?(?:</\\1|$)';
 /** Where the head ends, and with it what is looked for. */
-const END = '<body\\b|</head\\b';
-const PIECES = new RegExp(`${OPAQUE}|(${END})|<base\\b([^<>]*)>`, 'gi');
+const END = '<body(?=[\\s/>])|</head(?=[\\s/>])';
+const PIECES = new RegExp(`${OPAQUE}|(${END})|<base(?=[\\s/])([^<>]*)>`, 'gi');
 /** One attribute, or a character that belongs to none. */
 const ATTRIBUTES = /([^\s=>/"']+)(?:(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+))?|[\s\S]/g;
 
@@ -16,7 +16,7 @@ const ATTRIBUTES = /([^\s=>/"']+)(?:(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'>]+))?|[\s\S
  * in browsers. Undefined: what is there of the page does not tell yet. `isWhole`: no more comes.
  */
 export function rewriteBase(page: string, prefix: string, isWhole: boolean): string | undefined {
-  for (const piece of page.matchAll(PIECES)) {
+  for (const piece of page.slice(0, WITHIN).matchAll(PIECES)) {
     if (piece[2] !== undefined) return page;
     const attributes = piece[3];
     if (attributes === undefined) continue;
@@ -29,7 +29,7 @@ export function rewriteBase(page: string, prefix: string, isWhole: boolean): str
     const at = piece.index + '<base'.length + href.index + name.length + equals.length;
     return page.slice(0, at) + quoted(`${prefix}/`, quote) + page.slice(at + value.length);
   }
-  return isWhole ? page : undefined;
+  return isWhole || page.length >= WITHIN ? page : undefined;
 }
 
 /** A prefix may hold `&` and `'`. */

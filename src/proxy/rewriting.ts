@@ -1,7 +1,7 @@
 // Rewriting: holds as much of an answer as has to be seen to change it, and passes it on changed.
 
 import { etagOfBytes, MAX_REWRITTEN, type Rewrite, rewriteWhole } from '../files/rewrite.ts';
-import { BASE_WITHIN, rewriteBase } from '../http/base-href.ts';
+import { rewriteBase } from '../http/base-href.ts';
 import { firstValue, type Headers } from '../http/headers.ts';
 import { evaluateConditions } from '../http/representation.ts';
 import type { Exchange } from '../model/exchange.ts';
@@ -54,8 +54,8 @@ export class Rewriting implements Outlet {
     this.#size += chunk.length;
     if (this.#rewrite.kind === 'base') {
       if (this.#size < this.#nextLook) return true;
-      this.#nextLook = Math.min(this.#size * 1.25, BASE_WITHIN);
-      return this.#passPage(this.#rewrite.prefix, this.#size >= BASE_WITHIN);
+      this.#nextLook = this.#size * 1.25;
+      return this.#passPage(this.#rewrite.prefix, false);
     }
     if (this.#size > MAX_REWRITTEN) {
       const detail = `sent more than ${MAX_REWRITTEN} bytes of ${this.#rewrite.file}, into which parameters are to be written`;
