@@ -7,7 +7,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { gauge } from '../telemetry/metrics.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
-import { type Admin, type Check, openAdmin } from './admin.ts';
+import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
 import { type LoadedCertificate, loadCertificate } from './certificate-files.ts';
 import { apiBaseRoute, compile, namesOf } from './compile.ts';
@@ -227,7 +227,7 @@ class Supervisor {
     ];
   }
 
-  #checks(): Check[] {
+  async #checks(): Promise<Check[]> {
     const { serving, wanted } = this.#workers;
     const notAfter = this.#certificate?.notAfter;
     const valid = notAfter !== undefined && notAfter.getTime() > Date.now();
@@ -240,6 +240,7 @@ class Supervisor {
         ...(notAfter === undefined ? {} : { detail: `valid until ${notAfter.toISOString()}` }),
       },
       { name: 'not-draining', ok: !this.#draining },
+      ...upstreamChecks(await this.#workers.families()),
     ];
   }
 }
