@@ -166,6 +166,8 @@ export class Exchange {
   answeredAt = 0;
   settled = false;
   failure: Failure | undefined;
+  /** Who closed a tunnel in order; '' for all else. */
+  endedBy = '';
   /** The failure in words, for people. */
   detail = '';
 

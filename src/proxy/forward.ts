@@ -256,6 +256,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     if (first.length > 0) down.write(first);
     const close = relay(down, stream, this.#active.limits.tunnelIdleTimeout, (how) => {
       this.#door.tunnels.delete(close);
+      exchange.endedBy = how.by;
       exchange.bytesIn += how.up;
       exchange.bytesOut += how.down + first.length;
       if (how.broken) {

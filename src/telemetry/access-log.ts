@@ -47,6 +47,7 @@ function lineWith(exchange: Exchange, endTime: number, most: number): string {
   if (exchange.firstByteTime >= 0) line += `,"upstream_first_byte_ms":${round(exchange.firstByteTime)}`;
   if (exchange.retries !== 0) line += `,"retries":${exchange.retries}`;
   if (failure !== undefined) line += `,"ended_by":"${failure.side}","failure":"${failure.code}"`;
+  else if (exchange.endedBy !== '') line += `,"ended_by":"${exchange.endedBy}"`;
   if (exchange.detail !== '') line += `,"detail":${cut(exchange.detail, most)}`;
   return `${line}}`;
 }

@@ -116,6 +116,22 @@ t.test('a failure names its side, its word and its reason', async (t) => {
   );
 });
 
+t.test('who closed a tunnel is told, and the trace that a request belongs to', async (t) => {
+  const done = exchange();
+  done.status = 101;
+  done.endedBy = 'idle';
+  done.traceId = '0af7651916cd43dd8448eb211c80319c';
+  const { ended_by, failure, trace_id } = parse(accessLine(done, 1_000));
+  t.strictSame([ended_by, failure, trace_id], ['idle', undefined, done.traceId]);
+});
+
+t.test('the time is right on both sides of a second', async (t) => {
+  for (const ms of [STARTED, STARTED + 993, STARTED + 994.9, STARTED + 995, STARTED + 1, 0, 999.5]) {
+    const done = new Exchange(origin, {} as Downstream, exchange().head, ms, 0);
+    t.equal(parse(accessLine(done, 0)).time, new Date(ms).toISOString());
+  }
+});
+
 t.test('secrets of the target do not show, wherever they are', async (t) => {
   const targets = [
     '/x?token=s3cr3t',
