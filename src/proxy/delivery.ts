@@ -59,6 +59,8 @@ export class Delivery implements Outlet {
 
   respond(status: number, headers: Headers): void {
     const exchange = this.#exchange;
+    // While an answer was held to be rewritten, one of ours took its place (a drain, a broken request).
+    if (exchange.responded) return this.stop();
     exchange.status = status;
     exchange.responded = true;
     exchange.downstream.respond(status, this.#prepare(status, headers));

@@ -138,7 +138,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   // ---- from the downstream side
 
   onRequestChunk(chunk: Uint8Array): void {
-    if (this.#released || this.#exchange.answered) return;
+    if (this.#released || this.#answerEnded || this.#exchange.answered) return;
     if (isTooLarge(this.#exchange.bytesIn, this.#active.limits)) {
       this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#active.limits)}`);
       return;
@@ -149,7 +149,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   }
 
   onRequestEnd(trailers: Headers): void {
-    if (this.#released || this.#exchange.answered) return;
+    if (this.#released || this.#answerEnded || this.#exchange.answered) return;
     this.#attempt!.end(safeTrailers(trailers));
     this.#moveDeadline();
   }

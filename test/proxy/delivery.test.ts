@@ -246,7 +246,7 @@ t.test('a client that leaves takes its upstream request with it', async (t) => {
 
 // ---- by itself, where what happens cannot be made to happen
 
-function deliver(stream: () => CompressStream, told: string[]): { delivery: Delivery; heads: Headers[] } {
+function deliver(stream: () => CompressStream, told: string[]) {
   const heads: Headers[] = [];
   const downstream = {
     respond: (_status: number, headers: Headers) => heads.push(headers),
@@ -279,7 +279,8 @@ function deliver(stream: () => CompressStream, told: string[]): { delivery: Deli
     onDelivered: () => told.push('delivered'),
     onUndeliverable: (failure: Failure, detail: string) => told.push(`${failure.code}: ${detail}`),
   };
-  return { delivery: new Delivery(new Exchange(origin, downstream, head, 0, 0), true, receiver, stream), heads };
+  const exchange = new Exchange(origin, downstream, head, 0, 0);
+  return { exchange, delivery: new Delivery(exchange, true, receiver, stream), heads };
 }
 
 const plainStream = () => Object.assign(new PassThrough(), { flush: () => {} }) as unknown as CompressStream;
@@ -295,6 +296,16 @@ t.test('an error of the compressor is a failure, told once, and never an end', a
   delivery.end([]);
   delivery.write(Buffer.from('b'));
   t.strictSame(told, [`${FAILURES.internal.code}: its answer could not be compressed (out of memory)`]);
+});
+
+t.test('an answer of ours that came first is the only one', async (t) => {
+  const told: string[] = [];
+  const { delivery, exchange, heads } = deliver(plainStream, told);
+  exchange.responded = true;
+  delivery.respond(200, ['Content-Type', 'text/css']);
+  delivery.write(Buffer.from('a'));
+  delivery.end([]);
+  t.strictSame([heads, told], [[], []]);
 });
 
 t.test('so many at a time, and who comes then gets it as it is; places come free however they end', async (t) => {
