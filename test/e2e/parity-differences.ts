@@ -47,6 +47,12 @@ const EVERYWHERE: readonly KnownDifference[] = [
     reason: 'every exchange has an id that client, upstream and log share',
   },
   {
+    place: 'upstream field traceparent',
+    caddy: ABSENT,
+    portico: /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/,
+    reason: 'a trace begins at the front door, where there is none yet; Caddy has that as an option',
+  },
+  {
     place: 'upstream field x-forwarded-port',
     caddy: ABSENT,
     portico: '443',
