@@ -213,11 +213,11 @@ t.test('a reader that stands still holds the upstream back, and is let go', asyn
 
 t.test('a reader that does not take the last of it is let go as well', async (t) => {
   const { upstream, door } = await setUp(t, { upstreamIdleTimeout: 500 });
-  const part = randomBytes(12 * 1024);
+  const part = randomBytes(40 * 1024);
   // Little enough to be here as a whole, more than a stream without a window takes.
   upstream.script = async (request) => {
     await request.flush(CHUNKED);
-    for (let i = 0; i < 2; i++) await request.flush(chunk(part));
+    for (let i = 0; i < 3; i++) await request.flush(chunk(part));
     await request.flush('0\r\n\r\n');
   };
   const session = connect(`https://127.0.0.1:${door.tlsPort}`, {
