@@ -10,7 +10,7 @@ import { chooseCompression, compressedHeaders, unmodifiedHeaders, varying } from
 /** Takes an answer on its way down, head first. */
 export interface Outlet {
   respond(status: number, headers: Headers): void;
-  /** False: stop until onRoom. */
+  /** Takes a chunk, which is lent. False: stop until onRoom. */
   write(chunk: Uint8Array): boolean;
   end(trailers: Headers): void;
   /** The client takes more. */
@@ -70,7 +70,8 @@ export class Delivery implements Outlet {
     if (this.#stopped) return true;
     if (this.#stream === undefined) return this.#put(chunk);
     this.#flushTimer ??= setTimeout(flush, HELD_BACK, this);
-    return this.#stream.write(chunk);
+    // It is lent, and the compressor reads it in another thread.
+    return this.#stream.write(Buffer.from(chunk));
   }
 
   end(trailers: Headers): void {

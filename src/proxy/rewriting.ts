@@ -50,7 +50,7 @@ export class Rewriting implements Outlet {
 
   write(chunk: Uint8Array): boolean {
     if (this.#held === undefined) return this.#next.write(chunk);
-    this.#held.push(chunk);
+    this.#held.push(Buffer.from(chunk));
     this.#size += chunk.length;
     if (this.#rewrite.kind === 'base') {
       if (this.#size < this.#nextLook) return true;
