@@ -2,15 +2,29 @@
 
 import { parseArgs } from 'node:util';
 
-const USAGE = `usage: portico <command>
+const USAGE = `usage: portico <command> [--config FILE]
 
   run           open the door (with no variable set: the embedded demo)
-  validate, -t  check the configuration and the certificate files, change nothing
+  validate, -t  check the configuration and the certificate files, change nothing; -T prints all that is in force
+  reload        have the running instance read its configuration and certificates again, and tell the outcome
+  explain URL   tell which route a request would take, from the configuration alone
+  adapt FILE    print the configuration file for a Caddyfile like that of the self-hosting FAQ
   healthcheck   exit 0 when the instance on this machine is ready, 1 when not
+  schema        print the JSON Schema of the configuration file
   version       print the version
 
-Configuration comes from the environment; the README has the table of variables.
+Configuration comes from the file (or PORTICO_CONFIG), else from the environment; the README has the keys and the variables.
 `;
+
+/** Commands that take one word more. */
+const WITH_OPERAND: readonly string[] = ['explain', 'adapt'];
+
+interface Arguments {
+  readonly command: string;
+  readonly operand: string;
+  readonly config: string | undefined;
+  readonly print: boolean;
+}
 
 process.exitCode = await main(process.argv.slice(2));
 
@@ -20,35 +34,56 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`portico: ${parsed}\n\n${USAGE}`);
     return 2;
   }
-  switch (parsed.command) {
+  const { command, operand, config, print } = parsed;
+  switch (command) {
     case 'help':
       process.stdout.write(USAGE);
       return 0;
     case 'run':
-      return (await import('./control/commands.ts')).run(process.env);
+      return (await import('./control/commands.ts')).run(config, process.env);
     case 'validate':
-      return (await import('./control/commands.ts')).validate(process.env);
+      return (await import('./control/commands.ts')).validate(config, print, process.env);
+    case 'reload':
+      return (await import('./control/commands.ts')).reload(config, process.env);
+    case 'explain':
+      return (await import('./control/explain.ts')).explain(operand, config, process.env);
+    case 'adapt':
+      return (await import('./control/adapt.ts')).adapt(operand);
     case 'healthcheck':
-      return (await import('./control/healthcheck.ts')).healthcheck(process.env);
+      return (await import('./control/healthcheck.ts')).healthcheck(config, process.env);
+    case 'schema':
+      return (await import('./control/file-format.ts')).printSchema();
     case 'version':
       return (await import('./control/version.ts')).printVersion();
     default:
-      process.stderr.write(`portico: there is no command "${parsed.command}"\n\n${USAGE}`);
+      process.stderr.write(`portico: there is no command "${command}"\n\n${USAGE}`);
       return 2;
   }
 }
 
-function parse(argv: readonly string[]): { command: string } | string {
+function parse(argv: readonly string[]): Arguments | string {
   try {
     const { values, positionals } = parseArgs({
       args: [...argv],
       allowPositionals: true,
-      options: { help: { type: 'boolean', short: 'h' }, validate: { type: 'boolean', short: 't' } },
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        validate: { type: 'boolean', short: 't' },
+        print: { type: 'boolean', short: 'T' },
+        config: { type: 'string', short: 'c' },
+      },
     });
-    if (positionals.length > 1) return `"${positionals[1]}" is one argument too many`;
-    if (values.help === true) return { command: 'help' };
-    if (values.validate === true) return { command: 'validate' };
-    return { command: positionals[0] ?? 'help' };
+    const print = values.print === true;
+    const isFlagged = values.validate === true || (print && positionals.length === 0);
+    const words = isFlagged ? ['validate', ...positionals] : positionals;
+    const command = values.help === true ? 'help' : (words[0] ?? 'help');
+    const operand = words[1] ?? '';
+    const most = WITH_OPERAND.includes(command) ? 2 : 1;
+    if (command !== 'help' && words.length > most) return `"${words[most]}" is one argument too many`;
+    if (WITH_OPERAND.includes(command) && operand === '') return `${command} needs one argument more`;
+    if (print && command !== 'validate') return '-T belongs to validate';
+    if (values.config === '') return '--config names no file';
+    return { command, operand, config: values.config, print };
   } catch (error) {
     return (error as Error).message;
   }

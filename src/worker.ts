@@ -2,10 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 import { type Certificates, type OpenListener, openListener } from './downstream/listener.ts';
-import { buildCertificateTable } from './downstream/tls.ts';
+import { buildCertificateTable, type CertificateTable } from './downstream/tls.ts';
 import { FAILURES } from './model/failure.ts';
 import type { Order, Report } from './model/orders.ts';
-import { freeze, type Snapshot } from './model/snapshot.ts';
+import { freeze, type Listener, type Snapshot } from './model/snapshot.ts';
 import { Door } from './proxy/door.ts';
 import { fail } from './proxy/reply.ts';
 import { createLog, descriptorSink } from './telemetry/log.ts';
@@ -15,23 +15,36 @@ import { Http1Transport } from './upstream/http1.ts';
 /** Time for the last answers and aborts to leave, in ms. */
 const LAST_BYTES = 100;
 
+/** Where several workers may bind one port. */
+const SHARES_PORTS = process.platform === 'linux';
+
 const ownMeasures = ownFamilies(process.argv[3] ?? '');
 const sink = descriptorSink(1);
-let prepared: { readonly snapshot: Snapshot; readonly certificates: Certificates } | undefined;
+let prepared: Prepared | undefined;
 let door: Door | undefined;
+/** undefined while no listener speaks TLS. */
 let certificates: Certificates | undefined;
 let transport: Http1Transport | undefined;
-const listeners: OpenListener[] = [];
+let listeners: OpenListener[] = [];
+/** Left out by a reload: they accept nothing, and what they hold may end. */
+const retired = new Set<OpenListener>();
+
+/** A snapshot with all that it needs, not yet in force. */
+interface Prepared {
+  readonly snapshot: Snapshot;
+  readonly table: CertificateTable | undefined;
+  /** Listeners that the snapshot in force does not have. */
+  readonly opened: readonly OpenListener[];
+}
 
 process.on('message', (order: Order) => {
   switch (order.kind) {
     case 'prepare':
-      return prepare(order.snapshot);
+      return answer(order.snapshot.generation, 'accepted', prepare(order.snapshot));
     case 'commit':
-      commit(order.generation).catch((error: Error) => {
-        report({ kind: 'refused', generation: order.generation, reason: error.message });
-      });
-      return;
+      return answer(order.generation, 'serving', commit(order.generation));
+    case 'abandon':
+      return abandon();
     case 'drain':
       return drain(order.deadline);
   }
@@ -48,35 +61,72 @@ function report(what: Report): void {
   process.send?.(what, () => {});
 }
 
-function prepare(snapshot: Snapshot): void {
-  const { generation } = snapshot;
+function answer(generation: number, kind: 'accepted' | 'serving', done: Promise<void>): void {
+  done.then(
+    () => report({ kind, generation }),
+    (error: Error) => report({ kind: 'refused', generation, reason: error.message }),
+  );
+}
+
+async function prepare(given: Snapshot): Promise<void> {
+  abandon();
+  const snapshot = freeze(given);
+  const table = snapshot.certificates.length === 0 ? undefined : buildCertificateTable(snapshot);
+  // The first listeners are bound by the commit: until then there is nothing that they could serve by.
+  prepared = { snapshot, table, opened: door === undefined ? [] : await openNew(door, snapshot, table) };
+}
+
+/** Those that are not open yet. They serve by the snapshot in force until the new one is; all are bound, or none. */
+async function openNew(held: Door, snapshot: Snapshot, table: CertificateTable | undefined): Promise<OpenListener[]> {
+  const wanted = snapshot.listeners.filter((each) => !listeners.some(({ listener }) => isSame(listener, each)));
+  if (certificates === undefined && table !== undefined) certificates = { table };
+  const opened: OpenListener[] = [];
   try {
-    prepared = { snapshot: freeze(snapshot), certificates: { table: buildCertificateTable(snapshot) } };
-    report({ kind: 'accepted', generation });
+    for (const each of wanted) opened.push(await openListener(held, each, snapshot, certificates, SHARES_PORTS));
+    return opened;
   } catch (error) {
-    report({ kind: 'refused', generation, reason: (error as Error).message });
+    for (const listener of opened) listener.close();
+    throw error;
   }
+}
+
+function isSame(one: Listener, other: Listener): boolean {
+  return one.name === other.name && one.kind === other.kind && one.address === other.address && one.port === other.port;
+}
+
+/** What was prepared does not come into force. */
+function abandon(): void {
+  for (const listener of prepared?.opened ?? []) listener.close();
+  prepared = undefined;
 }
 
 async function commit(generation: number): Promise<void> {
   if (prepared?.snapshot.generation !== generation) throw new Error(`snapshot ${generation} was not prepared`);
-  const { snapshot } = prepared;
-  if (door === undefined || certificates === undefined) await open(snapshot, prepared.certificates);
-  else {
-    door.activate(snapshot);
-    certificates.table = prepared.certificates.table;
-  }
-  report({ kind: 'serving', generation });
+  const { snapshot, table, opened } = prepared;
+  prepared = undefined;
+  if (door === undefined) return open(snapshot, table);
+  door.activate(snapshot);
+  if (certificates !== undefined && table !== undefined) certificates.table = table;
+  const left = listeners.filter(({ listener }) => !snapshot.listeners.some((each) => isSame(listener, each)));
+  listeners = [...listeners.filter((each) => !left.includes(each)), ...opened];
+  for (const listener of left) retire(listener, snapshot.limits.drainTimeout);
 }
 
-async function open(snapshot: Snapshot, first: Certificates): Promise<void> {
+/** Accepts nothing more; what is under way may end within the time of a stop. */
+function retire(listener: OpenListener, deadline: number): void {
+  retired.add(listener);
+  listener.drain();
+  setTimeout(() => {
+    listener.close();
+    retired.delete(listener);
+  }, deadline).unref();
+}
+
+async function open(snapshot: Snapshot, table: CertificateTable | undefined): Promise<void> {
   const now = () => performance.now();
   transport = new Http1Transport(snapshot.limits, now);
   door = new Door(snapshot, transport, createLog(snapshot.logLevel, sink), now, randomUUID);
-  certificates = first;
-  for (const listener of snapshot.listeners) {
-    listeners.push(await openListener(door, listener, snapshot, certificates, process.platform === 'linux'));
-  }
+  listeners = await openNew(door, snapshot, table);
   setInterval(() => {
     door?.sweep();
     transport?.sweep();
@@ -109,7 +159,7 @@ function drain(deadline: number): void {
 }
 
 function leave(held: Door, forced: number): void {
-  for (const listener of listeners) listener.close();
+  for (const listener of [...listeners, ...retired]) listener.close();
   transport?.close();
   report({ kind: 'drained', forced });
   process.removeAllListeners('disconnect');

@@ -27,6 +27,9 @@ const EXCEPTIONS: readonly string[] = [
   'src/control/supervisor.ts -> demo',
   // The pure part of it: what a worker would write is judged before it is served.
   'src/control/frontend-root.ts -> files',
+  // The decision of a worker itself, not a copy of it: where an API_BASEROUTE or a URL would lead.
+  'src/control/frontend-root.ts -> policy',
+  'src/control/explain.ts -> policy',
 ];
 /** Rooms without time, randomness and input or output, and the builtins that they may use. */
 const PURE = ['http', 'codec', 'model', 'policy'];

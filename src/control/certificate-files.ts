@@ -21,6 +21,9 @@ export interface LoadOptions {
   /** What names the files: `SSL_CRT` and `SSL_KEY`. */
   readonly certPlace: string;
   readonly keyPlace: string;
+  /** What to set them by; their places, when they are not given. */
+  readonly certName?: string;
+  readonly keyName?: string;
   readonly now: Date;
   /** The host names that the configuration serves. */
   readonly wantedNames: readonly string[];
@@ -36,14 +39,22 @@ const MIN_RSA_BITS = 2048;
 /** Reads and checks a pair. Throws ConfigError with every problem found. */
 export function loadCertificate(certFile: string, keyFile: string, options: LoadOptions): LoadedCertificate {
   const problems: Problem[] = [];
-  const certSource: Source = { place: options.certPlace, file: resolve(certFile) };
-  const keySource: Source = { place: options.keyPlace, file: resolve(keyFile) };
+  const certSource: Source = {
+    place: options.certPlace,
+    name: options.certName ?? options.certPlace,
+    file: resolve(certFile),
+  };
+  const keySource: Source = {
+    place: options.keyPlace,
+    name: options.keyName ?? options.keyPlace,
+    file: resolve(keyFile),
+  };
 
   const certBlocks = readBlocks(certSource, problems);
   const keyBlocks = readBlocks(keySource, problems);
   if (certBlocks && keyBlocks && areSwapped(certBlocks, keyBlocks)) {
     const what = `holds a private key, and ${keySource.place} ${keySource.file} holds a certificate: the two are swapped`;
-    report(problems, certSource, what, `exchange ${certSource.place} and ${keySource.place}`);
+    report(problems, certSource, what, `exchange ${certSource.name} and ${keySource.name}`);
     throw new ConfigError(problems);
   }
   const certificates = certBlocks ? parseCertificates(certBlocks, certSource, problems) : [];
@@ -107,7 +118,7 @@ function parseCertificates(blocks: readonly Block[], source: Source, problems: P
   const found = new Map<string, X509Certificate>();
   const wanted = blocks.filter(isCertificate);
   if (wanted.length === 0) {
-    const hint = WRONG_BLOCK_HINTS[blocks[0]!.label] ?? `let ${source.place} name the certificate, leaf first`;
+    const hint = WRONG_BLOCK_HINTS[blocks[0]!.label] ?? `let ${source.name} name the certificate, leaf first`;
     report(problems, source, `holds ${labelsOf(blocks)} where a certificate should be`, hint);
   }
   for (const { where, pem } of wanted) {
@@ -126,7 +137,7 @@ function parseKeys(blocks: readonly Block[], source: Source, problems: Problem[]
   const keys: KeyObject[] = [];
   const wanted = blocks.filter(isKey);
   if (wanted.length === 0) {
-    const hint = `let ${source.place} name the private key that belongs to the certificate`;
+    const hint = `let ${source.name} name the private key that belongs to the certificate`;
     report(problems, source, `holds ${labelsOf(blocks)} where a private key should be`, hint);
   } else if (wanted.every((block) => block.encrypted)) {
     const hint = `decrypt it: openssl pkey -in ${source.file} -out decrypted.key; then chmod 600 decrypted.key`;

@@ -1,35 +1,89 @@
-// The commands that read the configuration: run and validate.
+// The commands that read the configuration, or ask the instance that runs by it.
 
-import { namesOf } from './compile.ts';
-import { readEnvironment } from './environment.ts';
+import type { Environment, Reach } from './configuration.ts';
+import { type Answer, askInstance, defaultSocketPaths } from './control-socket.ts';
+import { DEFAULT_ADMIN_PORT } from './environment.ts';
+import { loadFiles } from './materials.ts';
+import { printConfiguration } from './print.ts';
 import { ConfigError } from './problem.ts';
-import { EXIT, loadPair, supervise } from './supervisor.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { type Source, sourceOf } from './source.ts';
+import { EXIT, supervise } from './supervisor.ts';
 
 /** `portico run`: serves until it is stopped. */
-export async function run(environment: Environment): Promise<number> {
+export async function run(file: string | undefined, environment: Environment): Promise<number> {
   try {
-    return await supervise(readEnvironment(environment));
+    return await supervise(sourceOf(file, environment));
   } catch (error) {
     return complain('Portico did not start', error);
   }
 }
 
-/** `portico validate`: says what is wrong, and changes nothing. */
-export async function validate(environment: Environment): Promise<number> {
+/** `portico validate`: says what is wrong, and changes nothing. `print`: the effective configuration goes to standard output. */
+export async function validate(file: string | undefined, print: boolean, environment: Environment): Promise<number> {
+  const source = sourceOf(file, environment);
   try {
-    const configuration = readEnvironment(environment);
-    const warnings = [...configuration.warnings];
-    if (configuration.certificate !== undefined) {
-      warnings.push(...loadPair(configuration.certificate, namesOf(configuration.sites)).warnings);
+    const configuration = source.load();
+    warn([...configuration.warnings, ...(configuration.demo ? [] : loadFiles(configuration, new Date()).warnings)]);
+    if (!print) {
+      process.stdout.write(configuration.demo ? 'ok: no variable is set, the demo would be served\n' : 'ok\n');
+      return EXIT.ok;
     }
-    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-    process.stdout.write(configuration.demo ? 'ok: no variable is set, the demo would be served\n' : 'ok\n');
+    if (configuration.demo) {
+      return complain(
+        'nothing is printed',
+        new Error('no variable is set: the demo would be served, and no file says that'),
+      );
+    }
+    const { text, masked } = printConfiguration(configuration);
+    if (masked > 0) warn([`${masked} secrets are not shown: put them in before this is used`]);
+    process.stdout.write(text);
     return EXIT.ok;
   } catch (error) {
     return complain('the configuration is wrong', error);
   }
+}
+
+/** `portico reload`: has the running instance read its configuration again, and waits for the outcome. */
+export async function reload(file: string | undefined, environment: Environment): Promise<number> {
+  try {
+    const answer = await ask(sourceOf(file, environment), environment, 'reload');
+    warn(answer.warnings);
+    if (!answer.ok) return tellFailure(answer);
+    process.stdout.write(`${answer.message}\n`);
+    return EXIT.ok;
+  } catch (error) {
+    return complain('nothing was reloaded', error);
+  }
+}
+
+/** Asks the instance where it may listen: what is set for it is what is set for us. */
+async function ask(source: Source, environment: Environment, command: string): Promise<Answer> {
+  const set = environment.PORTICO_SOCKET?.trim();
+  if (set) return askInstance([set], command);
+  let reach: Reach;
+  try {
+    reach = source.reach();
+  } catch (broken) {
+    // The instance is to say that its file is broken; if it is not at the usual place, we do.
+    return askInstance(defaultSocketPaths(DEFAULT_ADMIN_PORT, environment), command).catch(() => {
+      throw broken;
+    });
+  }
+  const { controlSocket, admin } = reach;
+  return askInstance(
+    controlSocket === undefined ? defaultSocketPaths(admin.port, environment) : [controlSocket],
+    command,
+  );
+}
+
+function tellFailure({ message, problems }: Answer): number {
+  const lines = problems.flatMap((problem) => problem.split('\n')).map((line) => `  ${line}\n`);
+  process.stderr.write(`portico: ${message}${lines.length === 0 ? '' : ':'}\n${lines.join('')}`);
+  return EXIT.failed;
+}
+
+function warn(warnings: readonly string[]): void {
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
 }
 
 function complain(what: string, error: unknown): number {

@@ -1,55 +1,77 @@
-// The configuration: what the operator asked for, checked; the supervisor compiles it to a snapshot.
+// The configuration: what the operator asked for, checked; whichever way it was read, the supervisor compiles it to a snapshot.
 
-import type { Endpoint, Limits, LogFormat, LogLevel, Parameters } from '../model/snapshot.ts';
+import type { Endpoint, Limits, Listener, LogFormat, LogLevel, Route, RouteLimits } from '../model/snapshot.ts';
 
-export interface Configuration {
+export interface Configuration extends Reach {
   /** The embedded demo is served, with a certificate of our own making. */
   readonly demo: boolean;
-  readonly listenHost: string | undefined;
-  readonly httpPort: number;
-  readonly httpsPort: number;
-  readonly publicHttpsPort: number;
-  readonly adminHost: string;
-  readonly adminPort: number;
-  readonly sites: Sites;
-  /** undefined in the demo until it has made its own. */
-  readonly certificate: CertificatePair | undefined;
-  readonly trustedProxies: readonly string[];
+  readonly listeners: readonly ConfiguredListener[];
+  /** The port under which the public reaches the TLS listener. */
+  readonly publicPort: number;
   readonly workers: number;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  /** Whose answers are compressed on their way. */
-  readonly compress: { readonly frontend: boolean; readonly backend: boolean };
+  readonly trustedProxies: readonly string[];
+  /** The first is served when no name fits. Empty in the demo until it has made its own. */
+  readonly certificates: readonly CertificatePair[];
   readonly limits: Limits;
+  readonly pools: readonly ConfiguredPool[];
+  readonly hosts: readonly ConfiguredHost[];
   /** What is allowed but worth a word, each a sentence. */
   readonly warnings: readonly string[];
+  /** Texts that came from files for secrets: nothing that holds one is ever printed. */
+  readonly secrets: readonly string[];
 }
 
-/** The frontend and its backend: on two names, or on one with the backend under a prefix. */
-export interface Sites {
-  readonly frontendName: string;
-  /** undefined: one domain. */
-  readonly backendName: string | undefined;
-  readonly apiPrefix: string;
-  /** Empty when the frontend is served from disk. */
-  readonly frontend: readonly Endpoint[];
-  readonly backend: readonly Endpoint[];
-  /** undefined: the frontend has a server of its own. */
-  readonly files: FrontendFiles | undefined;
-  /** The Host that the frontend is asked for; undefined: the client's own. */
-  readonly frontendHost: string | undefined;
-  /** Written into the answers of the frontend's own server; undefined: they pass as they are. */
-  readonly rewrites: Parameters | undefined;
+/** How a running instance is reached by those who run it. */
+export interface Reach {
+  readonly admin: AdminAddress;
+  /** Where `portico reload` reaches us; undefined: a place of our own choice. */
+  readonly controlSocket: string | undefined;
 }
 
-export interface FrontendFiles {
-  /** An absolute path. */
-  readonly root: string;
-  /** What was set; API_BASEROUTE is added when it is compiled. */
-  readonly parameters: Parameters;
+/** Where a setting was made (`HTTPS_PORT`, `portico.yaml:3:11 listeners.https.port:`) and what it is called. */
+export interface Setting {
+  readonly place: string;
+  readonly name: string;
+}
+
+export interface ConfiguredListener extends Listener {
+  readonly setting: Setting;
+}
+
+export interface AdminAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly setting: Setting;
 }
 
 export interface CertificatePair {
   readonly certFile: string;
   readonly keyFile: string;
+  readonly certSetting: Setting;
+  readonly keySetting: Setting;
 }
+
+export interface ConfiguredPool {
+  readonly name: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly host: string | undefined;
+  /** For endpoints with TLS: the file of who vouches for them, and the name that their certificate has. */
+  readonly ca: { readonly file: string; readonly setting: Setting } | undefined;
+  readonly serverName: string | undefined;
+}
+
+export interface ConfiguredHost {
+  readonly name: string;
+  /** Longest path first. */
+  readonly routes: readonly ConfiguredRoute[];
+}
+
+export interface ConfiguredRoute extends Omit<Route, 'limits'> {
+  /** Those that differ from the limits of all. */
+  readonly limits: Partial<RouteLimits>;
+}
+
+/** Variables of a process. */
+export type Environment = Readonly<Record<string, string | undefined>>;

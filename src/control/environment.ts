@@ -3,11 +3,27 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { hasDotSegment, readAuthority } from '../http/target.ts';
 import { type Endpoint, LIMITS, type LogFormat, type LogLevel, type Parameters } from '../model/snapshot.ts';
-import type { CertificatePair, Configuration, FrontendFiles, Sites } from './configuration.ts';
-import { isParameterVariable, parameterWarnings, readParameters, rootProblem } from './frontend-root.ts';
-import { ConfigError, type Problem } from './problem.ts';
+import type {
+  CertificatePair,
+  Configuration,
+  ConfiguredHost,
+  ConfiguredPool,
+  ConfiguredRoute,
+  Environment,
+} from './configuration.ts';
+import {
+  apiBaseRoute,
+  isParameterVariable,
+  leadsToRoute,
+  parameterRemarks,
+  readParameters,
+  rootProblem,
+  withBaseRoute,
+} from './frontend-root.ts';
+import { LIMIT_SETTINGS } from './limits.ts';
+import { ConfigError } from './problem.ts';
+import { VariableReader } from './variable-reader.ts';
 
 /** Any of these set means drop-in; otherwise the demo is served. */
 const DROP_IN: readonly string[] = [
@@ -19,6 +35,12 @@ const DROP_IN: readonly string[] = [
   'SSL_CRT',
   'SSL_KEY',
 ];
+const OTHERS: readonly string[] = [
+  ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
+  ...['TRUSTED_PROXIES', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT'],
+  ...['FRONTEND_HOST', 'FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
+  ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
+];
 
 /** The two names of the demo; `.localhost` is this machine for every browser (RFC 6761 §6.3). */
 export const DEMO_FRONTEND = 'toucan.localhost';
@@ -26,72 +48,154 @@ export const DEMO_BACKEND = 'api-toucan.localhost';
 
 /** Where SO_REUSEPORT spreads connections over the workers; elsewhere one worker serves. */
 const SHARES_PORTS = process.platform === 'linux';
+export const DEFAULT_ADMIN_PORT = 9180;
+export const DEFAULT_WORKERS = SHARES_PORTS ? availableParallelism() : 1;
+export const MOST_WORKERS = SHARES_PORTS ? 256 : 1;
 
-const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error', 'silent'];
-const LOG_FORMATS: readonly string[] = ['json', 'combined'];
-const MAX_ENDPOINTS = 31;
-/** In ms. Timers of more than 24 days would run out at once. */
-const MAX_DURATION = 24 * 3_600_000;
+export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
+export const LOG_FORMATS: readonly LogFormat[] = ['json', 'combined'];
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** The variables that are set and that would configure us, were there no file. */
+export function variablesThatConfigure(environment: Environment): string[] {
+  return Object.keys(environment)
+    .filter((name) => DROP_IN.includes(name) || OTHERS.includes(name) || isParameterVariable(name))
+    .filter((name) => environment[name]!.trim() !== '')
+    .sort();
+}
+
+/** The frontend and its backend: on two names, or on one with the backend under a prefix. */
+interface Sites {
+  readonly frontendName: string;
+  /** undefined: one domain. */
+  readonly backendName: string | undefined;
+  readonly apiPrefix: string;
+  readonly frontend: readonly Endpoint[];
+  readonly backend: readonly Endpoint[];
+  /** The folder with the frontend's files; undefined: it has a server of its own. */
+  readonly root: string | undefined;
+  /** The Host that the frontend is asked for; undefined: the client's own. */
+  readonly frontendHost: string | undefined;
+  /** Parameters are written into the answers of the frontend's own server. */
+  readonly rewrites: boolean;
+  /** Whose answers are compressed on their way. */
+  readonly compress: { readonly frontend: boolean; readonly backend: boolean };
+}
 
 /** Reads the configuration. Throws a ConfigError that lists every problem. */
 export function readEnvironment(environment: Environment): Configuration {
-  const reader = new Reader(environment);
+  const reader = new VariableReader(environment);
   const demo = DROP_IN.every((name) => reader.text(name) === undefined);
   const httpPort = reader.port('HTTP_PORT', 7000);
   const httpsPort = reader.port('HTTPS_PORT', 8000);
-  const adminPort = reader.port('ADMIN_PORT', 9180);
+  const adminPort = reader.port('ADMIN_PORT', DEFAULT_ADMIN_PORT);
   reader.mustDiffer({ HTTP_PORT: httpPort, HTTPS_PORT: httpsPort, ADMIN_PORT: adminPort });
+  const address = reader.address('LISTEN_HOST');
+  // Nothing maps the demo's ports: the public port is the one that is bound.
+  const publicPort = reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443);
+  const sites = demo ? demoSites(reader) : readSites(reader);
+  const parameters = readParameters(reader.parameters());
+  const hosts = makeHosts(sites, parameters, publicPort);
   const configuration: Configuration = {
     demo,
-    listenHost: reader.address('LISTEN_HOST'),
-    httpPort,
-    httpsPort,
-    // Nothing maps the demo's ports: the public port is the one that is bound.
-    publicHttpsPort: reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443),
-    adminHost: reader.address('ADMIN_HOST') ?? '127.0.0.1',
-    adminPort,
-    sites: demo ? demoSites(reader) : readSites(reader),
-    certificate: demo ? undefined : readCertificatePair(reader),
-    trustedProxies: reader.networks('TRUSTED_PROXIES'),
-    workers: reader.whole('WORKERS', SHARES_PORTS ? availableParallelism() : 1, 1, SHARES_PORTS ? 256 : 1),
+    listeners: [
+      { name: 'https', kind: 'tls', address, port: httpsPort, setting: variable('HTTPS_PORT') },
+      { name: 'http', kind: 'redirect', address, port: httpPort, setting: variable('HTTP_PORT') },
+    ],
+    admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port: adminPort, setting: variable('ADMIN_PORT') },
+    controlSocket: reader.file('PORTICO_SOCKET'),
+    publicPort,
+    workers: reader.whole('WORKERS', DEFAULT_WORKERS, 1, MOST_WORKERS),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
     logFormat: reader.oneOf('LOG_FORMAT', LOG_FORMATS, 'json') as LogFormat,
-    compress: { frontend: reader.onOff('FRONTEND_COMPRESS', true), backend: reader.onOff('BACKEND_COMPRESS', false) },
-    limits: {
-      ...LIMITS,
-      headBytes: reader.bytes('HEAD_LIMIT', LIMITS.headBytes, 1_024, 1_048_576),
-      bodyBytes: reader.bytes('BODY_LIMIT', LIMITS.bodyBytes, 0, Number.MAX_SAFE_INTEGER),
-      headTimeout: reader.duration('HEAD_TIMEOUT', LIMITS.headTimeout, 1_000),
-      responseTimeout: reader.duration('RESPONSE_TIMEOUT', LIMITS.responseTimeout, 1_000),
-      drainTimeout: reader.duration('DRAIN_TIMEOUT', LIMITS.drainTimeout),
-    },
+    trustedProxies: reader.networks('TRUSTED_PROXIES'),
+    certificates: demo ? [] : [readCertificatePair(reader)],
+    limits: { ...LIMITS, ...reader.limits() },
+    pools: makePools(sites),
+    hosts,
     warnings: reader.warnings,
+    secrets: [],
   };
-  const { files, rewrites } = configuration.sites;
-  if (files === undefined && rewrites === undefined && reader.parameters().length > 0) {
+  const writesParameters = sites.root !== undefined || sites.rewrites;
+  if (!writesParameters && reader.parameters().length > 0) {
     reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT or REWRITE_PARAMS=on');
   }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
-  reader.warnings.push(...parameterWarnings(configuration));
+  if (writesParameters) reader.warnings.push(...warnOfParameters(sites, parameters, configuration));
   return configuration;
 }
 
-function demoSites(reader: Reader): Sites {
+const variable = (name: string) => ({ place: name, name });
+
+function makePools({ root, frontend, backend, frontendHost }: Sites): ConfiguredPool[] {
+  const pool = (name: string, endpoints: readonly Endpoint[], host?: string): ConfiguredPool => ({
+    ...{ name, endpoints, host },
+    ...{ ca: undefined, serverName: undefined },
+  });
+  const backends = pool('backend', backend);
+  return root === undefined ? [pool('frontend', frontend, frontendHost), backends] : [backends];
+}
+
+function makeHosts(sites: Sites, parameters: Parameters, publicPort: number): ConfiguredHost[] {
+  const { frontendName, backendName, apiPrefix, root, rewrites, compress } = sites;
+  const backend: ConfiguredRoute = {
+    ...{ name: 'backend', path: '', prefix: '', action: { kind: 'proxy', pool: 'backend', base: false } },
+    ...{ answers: 'json', compress: compress.backend, limits: {} },
+  };
+  const makeFrontend = (written: Parameters): ConfiguredRoute => ({
+    ...{ name: 'frontend', path: '', prefix: '' },
+    action:
+      root === undefined
+        ? { kind: 'proxy', pool: 'frontend', ...(rewrites ? { parameters: written } : {}), base: false }
+        : { kind: 'files', root, parameters: written, fallback: true, base: false },
+    ...{ answers: 'page', compress: compress.frontend, limits: {} },
+  });
+  const arrange = (frontend: ConfiguredRoute): ConfiguredHost[] =>
+    backendName === undefined
+      ? [{ name: frontendName, routes: [{ ...backend, path: apiPrefix, prefix: apiPrefix }, frontend] }]
+      : [
+          { name: frontendName, routes: [frontend] },
+          { name: backendName, routes: [backend] },
+        ];
+  // Where the API is follows from the routes, and the frontend is told so.
+  const base = apiBaseRoute(frontendName, arrange(makeFrontend(parameters)), publicPort)!;
+  return arrange(makeFrontend(withBaseRoute(parameters, base)));
+}
+
+function warnOfParameters(
+  { frontendName, root }: Sites,
+  own: Parameters,
+  { hosts, publicPort }: Configuration,
+): string[] {
+  const base = apiBaseRoute(frontendName, hosts, publicPort)!;
+  const warnings: string[] = [];
+  for (const [name, value] of [
+    ['TC_PARAMS_API_BASEROUTE', own.script.API_BASEROUTE],
+    ['EMBED_PARAMS_API_BASEROUTE', own.embed.API_BASEROUTE],
+  ] as const) {
+    if (value === undefined || leadsToRoute(value, frontendName, hosts, publicPort)) continue;
+    warnings.push(
+      `${name} leads to nothing that is served here: the API is at ${base} (without the variable that is what is written)`,
+    );
+  }
+  // What a server of its own has in its files is not known before it is asked: a worker tells of that.
+  return root === undefined ? warnings : [...warnings, ...parameterRemarks(root, withBaseRoute(own, base))];
+}
+
+function demoSites(reader: VariableReader): Sites {
   return {
     frontendName: DEMO_FRONTEND,
     backendName: DEMO_BACKEND,
     apiPrefix: reader.prefix('API_PREFIX', '/_api'),
     frontend: [],
     backend: [],
-    files: undefined,
+    root: undefined,
     frontendHost: undefined,
-    rewrites: undefined,
+    rewrites: false,
+    compress: readCompress(reader),
   };
 }
 
-function readSites(reader: Reader): Sites {
+function readSites(reader: VariableReader): Sites {
   const frontendName = reader.hostName(
     'FRONTEND_DNS',
     'set it to the public name of the frontend, like toucan.example.com',
@@ -103,9 +207,9 @@ function readSites(reader: Reader): Sites {
       'API_PREFIX has no effect with two domains (BACKEND_DNS is set): the backend has its own name',
     );
   }
-  const files = readFiles(reader);
+  const root = readRoot(reader);
   const frontend =
-    files === undefined
+    root === undefined
       ? reader.endpoints('FRONTEND_SERVICE', 'set it to where the frontend listens, like frontend or frontend:80')
       : [];
   const backend = reader.endpoints(
@@ -125,14 +229,20 @@ function readSites(reader: Reader): Sites {
     apiPrefix: reader.prefix('API_PREFIX', '/_api'),
     frontend,
     backend,
-    files,
-    frontendHost: readFrontendHost(reader, files, frontend),
-    rewrites: readRewrites(reader, files),
+    root,
+    frontendHost: readFrontendHost(reader, root, frontend),
+    rewrites: readRewrites(reader, root),
+    compress: readCompress(reader),
   };
 }
 
-/** The frontend from disk: its folder, and the parameters that are written into its files. */
-function readFiles(reader: Reader): FrontendFiles | undefined {
+/** On for the frontend and off for the backend, whose answers may hold secrets beside what was asked. */
+function readCompress(reader: VariableReader): Sites['compress'] {
+  return { frontend: reader.onOff('FRONTEND_COMPRESS', true), backend: reader.onOff('BACKEND_COMPRESS', false) };
+}
+
+/** The frontend from disk: its folder. */
+function readRoot(reader: VariableReader): string | undefined {
   const given = reader.text('FRONTEND_ROOT');
   if (given === undefined) return undefined;
   const root = resolve(given);
@@ -143,17 +253,16 @@ function readFiles(reader: Reader): FrontendFiles | undefined {
       'leave out the one that is not meant',
     );
   }
-  const problem = rootProblem(root);
+  const problem = rootProblem(root, true);
   if (problem !== undefined) reader.problem('FRONTEND_ROOT', problem.message, problem.hint);
-  return { root, parameters: readParameters(reader.parameters()) };
+  return root;
 }
 
-/** The parameters that are written into the answers of the frontend's own server. */
-function readRewrites(reader: Reader, files: FrontendFiles | undefined): Parameters | undefined {
-  if (!reader.onOff('REWRITE_PARAMS', false)) return undefined;
-  if (files === undefined) return readParameters(reader.parameters());
+function readRewrites(reader: VariableReader, root: string | undefined): boolean {
+  const rewrites = reader.onOff('REWRITE_PARAMS', false);
+  if (!rewrites || root === undefined) return rewrites;
   reader.warnings.push('REWRITE_PARAMS has no effect with FRONTEND_ROOT, whose files get their parameters in any case');
-  return undefined;
+  return false;
 }
 
 /**
@@ -161,20 +270,13 @@ function readRewrites(reader: Reader, files: FrontendFiles | undefined): Paramet
  * inner network gets the client's Host, as from the sample's Caddy.
  */
 function readFrontendHost(
-  reader: Reader,
-  files: FrontendFiles | undefined,
+  reader: VariableReader,
+  root: string | undefined,
   endpoints: readonly Endpoint[],
 ): string | undefined {
-  const given = reader.text('FRONTEND_HOST');
-  if (given !== undefined) {
-    if (files !== undefined) reader.warnings.push('FRONTEND_HOST has no effect with FRONTEND_ROOT: nobody is asked');
-    if (readAuthority(given) !== undefined) return given;
-    reader.problem(
-      'FRONTEND_HOST',
-      `is "${given}", which is no host name`,
-      'give a name, or name:port, without https://',
-    );
-    return undefined;
+  if (reader.text('FRONTEND_HOST') !== undefined) {
+    if (root !== undefined) reader.warnings.push('FRONTEND_HOST has no effect with FRONTEND_ROOT: nobody is asked');
+    return reader.authority('FRONTEND_HOST');
   }
   const [first, ...others] = endpoints;
   if (first === undefined || !first.tls || isIP(first.host) !== 0) return undefined;
@@ -182,210 +284,13 @@ function readFrontendHost(
   return first.port === 443 || others.length > 0 ? first.host : `${first.host}:${first.port}`;
 }
 
-function readCertificatePair(reader: Reader): CertificatePair {
+function readCertificatePair(reader: VariableReader): CertificatePair {
   return {
-    certFile: reader.required(
-      'SSL_CRT',
-      'set it to the path of the certificate file (PEM, leaf first), as seen from here',
+    certFile: resolve(
+      reader.required('SSL_CRT', 'set it to the path of the certificate file (PEM, leaf first), as seen from here'),
     ),
-    keyFile: reader.required('SSL_KEY', 'set it to the path of the private key file (PEM), as seen from here'),
+    keyFile: resolve(reader.required('SSL_KEY', 'set it to the path of the private key file (PEM), as seen from here')),
+    certSetting: variable('SSL_CRT'),
+    keySetting: variable('SSL_KEY'),
   };
-}
-
-/** Reads single variables and collects what is wrong with them. A variable that is set but empty counts as unset. */
-class Reader {
-  readonly problems: Problem[] = [];
-  readonly warnings: string[] = [];
-  readonly #environment: Environment;
-
-  constructor(environment: Environment) {
-    this.#environment = environment;
-  }
-
-  problem(place: string, message: string, hint: string): void {
-    this.problems.push({ place, message, hint });
-  }
-
-  text(name: string): string | undefined {
-    const value = this.#environment[name]?.trim();
-    return value === '' ? undefined : value;
-  }
-
-  /** The variables that set parameters, as they are: what is around a value may be part of it. */
-  parameters(): [name: string, text: string][] {
-    const names = Object.keys(this.#environment).filter(
-      (name) => isParameterVariable(name) && this.text(name) !== undefined,
-    );
-    return names.sort().map((name) => [name, this.#environment[name]!]);
-  }
-
-  required(name: string, hint: string): string {
-    const value = this.text(name);
-    if (value === undefined) this.problem(name, 'is not set', hint);
-    return value ?? '';
-  }
-
-  hostName(name: string, hint: string): string | undefined {
-    const value = this.required(name, hint);
-    if (value === '') return undefined;
-    const authority = readAuthority(value);
-    if (authority !== undefined && authority.port === undefined && !value.includes('/')) return authority.host;
-    this.problem(name, `is "${value}", which is no host name`, 'give the name alone, without https://, port or path');
-    return undefined;
-  }
-
-  whole(name: string, fallback: number, least: number, most: number): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-    if (number >= least && number <= most) return number;
-    this.problem(name, `is "${value}"`, `give a whole number from ${least} to ${most}`);
-    return fallback;
-  }
-
-  port(name: string, fallback: number): number {
-    return this.whole(name, fallback, 1, 65_535);
-  }
-
-  mustDiffer(ports: Readonly<Record<string, number>>): void {
-    const seen = new Map<number, string>();
-    for (const [name, port] of Object.entries(ports)) {
-      const other = seen.get(port);
-      if (other !== undefined)
-        this.problem(name, `is ${port}, the same port as ${other}`, 'give each listener a port of its own');
-      else seen.set(port, name);
-    }
-  }
-
-  /** Seconds, or a number with s, m or h; in ms. */
-  duration(name: string, fallback: number, least = 0): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const parts = /^(\d{1,6})\s*(s|m|h)?$/.exec(value);
-    if (parts === null) {
-      this.problem(name, `is "${value}", which is no duration`, 'give seconds, like 30 or 30s, or minutes, like 2m');
-      return fallback;
-    }
-    const duration = Number(parts[1]) * { s: 1_000, m: 60_000, h: 3_600_000 }[(parts[2] ?? 's') as 's' | 'm' | 'h'];
-    if (duration >= least && duration <= MAX_DURATION) return duration;
-    const [wrong, hint] =
-      duration < least ? ['short', `give at least ${least / 1_000} s`] : ['long', 'give at most 24h'];
-    this.problem(name, `is "${value}", which is too ${wrong}`, hint);
-    return fallback;
-  }
-
-  /** A number of bytes, or with k, m or g (powers of 1024). */
-  bytes(name: string, fallback: number, least: number, most: number): number {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const parts = /^(\d{1,15})\s*([kmg])?(?:i?b)?$/i.exec(value);
-    const unit = (parts?.[2] ?? '').toLowerCase() as '' | 'k' | 'm' | 'g';
-    const bytes = parts === null ? Number.NaN : Number(parts[1]) * { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }[unit];
-    if (bytes >= least && bytes <= most) return bytes;
-    this.problem(
-      name,
-      `is "${value}"`,
-      `give bytes, or a number with k, m or g, like 64k; from ${least} to ${most} bytes`,
-    );
-    return fallback;
-  }
-
-  onOff(name: string, fallback: boolean): boolean {
-    return this.oneOf(name, ['on', 'off'], fallback ? 'on' : 'off') === 'on';
-  }
-
-  oneOf(name: string, choices: readonly string[], fallback: string): string {
-    const value = this.text(name)?.toLowerCase();
-    if (value === undefined) return fallback;
-    if (choices.includes(value)) return value;
-    this.problem(name, `is "${value}"`, `choose one of ${choices.join(', ')}`);
-    return fallback;
-  }
-
-  address(name: string): string | undefined {
-    const value = this.text(name);
-    if (value === undefined) return undefined;
-    if (isIP(value) !== 0) return value;
-    this.problem(
-      name,
-      `is "${value}", which is no IP address`,
-      'give an address of this machine, like 0.0.0.0 or 127.0.0.1',
-    );
-    return undefined;
-  }
-
-  networks(name: string): string[] {
-    const entries = this.list(name);
-    for (const entry of entries) {
-      const [address, bits, more] = entry.split('/');
-      const family = isIP(address ?? '');
-      const wellFormed =
-        family !== 0 &&
-        more === undefined &&
-        (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)));
-      if (!wellFormed) {
-        this.problem(
-          name,
-          `lists "${entry}", which is no address or network`,
-          'like 10.0.0.7 or 172.16.0.0/12, separated by commas',
-        );
-      }
-    }
-    return entries;
-  }
-
-  prefix(name: string, fallback: string): string {
-    const value = this.text(name);
-    if (value === undefined) return fallback;
-    const trimmed = value.replace(/\/+$/, '');
-    if (/^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/.test(trimmed) && !hasDotSegment(trimmed)) return trimmed;
-    this.problem(
-      name,
-      `is "${value}", which is no path prefix`,
-      'start it with a slash and give at least one segment, like /_api',
-    );
-    return fallback;
-  }
-
-  list(name: string): string[] {
-    return (this.text(name) ?? '')
-      .split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== '');
-  }
-
-  endpoints(name: string, hint: string): Endpoint[] {
-    this.required(name, hint);
-    const entries = this.list(name);
-    if (entries.length === 0 && this.text(name) !== undefined) this.problem(name, 'lists no endpoint', hint);
-    if (entries.length > MAX_ENDPOINTS) {
-      this.problem(name, `lists ${entries.length} endpoints`, `at most ${MAX_ENDPOINTS} are served`);
-    }
-    const endpoints: Endpoint[] = [];
-    for (const entry of entries) {
-      const endpoint = readEndpoint(entry);
-      if (typeof endpoint === 'string')
-        this.problem(name, `lists "${entry}": ${endpoint}`, 'give host, host:port, or an http:// or https:// URL');
-      else if (endpoints.some((other) => other.host === endpoint.host && other.port === endpoint.port)) {
-        this.problem(name, `lists "${entry}" twice`, 'name each endpoint once');
-      } else endpoints.push(endpoint);
-    }
-    return endpoints;
-  }
-}
-
-/** `host`, `host:port` or an http(s) URL without a path; a string is what is wrong with it. */
-function readEndpoint(text: string): Endpoint | string {
-  const url = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i.exec(text);
-  const scheme = url?.[1]?.toLowerCase() ?? 'http';
-  if (scheme !== 'http' && scheme !== 'https') return `the scheme ${scheme} is not http or https`;
-  const rest = url?.[3] ?? '';
-  if (rest !== '' && rest !== '/') return 'it has a path, and paths are passed on as they come';
-  const authority = url?.[2] ?? text;
-  if (authority.includes('@')) return 'it has a user name or password, which is not sent to upstreams';
-  // An IPv6 address without brackets would be read as host and port.
-  const read = isIP(authority) === 6 ? { host: `[${authority}]`, port: undefined } : readAuthority(authority);
-  if (read === undefined || read.port === 0) return 'this is no valid host and port';
-  const tls = scheme === 'https';
-  return { host: read.host.replace(/^\[|\]$/g, '').toLowerCase(), port: read.port ?? (tls ? 443 : 80), tls };
 }

@@ -1,15 +1,14 @@
 // `portico healthcheck`: asks the instance on this machine whether it is ready; for HEALTHCHECK lines and scripts.
 
 import { get } from 'node:http';
-import { readEnvironment } from './environment.ts';
+import type { Environment } from './configuration.ts';
+import { sourceOf } from './source.ts';
 
 const TIMEOUT = 5_000;
 
 /** Resolves to 0 when /readyz answers 200, else to 1 after saying why. */
-export function healthcheck(environment: Readonly<Record<string, string | undefined>>): Promise<number> {
-  // Only the place of the admin listener counts here; the rest of the configuration is the running instance's.
-  const { ADMIN_HOST, ADMIN_PORT } = environment;
-  const { adminHost, adminPort } = readEnvironment({ ADMIN_HOST, ADMIN_PORT });
+export function healthcheck(file: string | undefined, environment: Environment): Promise<number> {
+  const { address: adminHost, port: adminPort } = sourceOf(file, environment).reach().admin;
   // An instance bound to all addresses is reached on loopback.
   const host = adminHost === '0.0.0.0' ? '127.0.0.1' : adminHost === '::' ? '::1' : adminHost;
   return new Promise((done) => {

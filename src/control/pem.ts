@@ -9,6 +9,8 @@ const MAX_FILE_BYTES = 1024 * 1024;
 /** A file, and the setting that names it. */
 export interface Source {
   readonly place: string;
+  /** What the setting is called, for hints. */
+  readonly name: string;
   readonly file: string;
 }
 
@@ -83,10 +85,10 @@ function readText(source: Source, problems: Problem[]): string | undefined {
       const what = 'is a directory, not a file: Docker makes one when the file to mount is missing on the host';
       report(problems, source, what, hint);
     } else if (!stat.isFile()) {
-      report(problems, source, 'is not a regular file', `let ${source.place} name a PEM file`);
+      report(problems, source, 'is not a regular file', `let ${source.name} name a PEM file`);
     } else if (stat.size > MAX_FILE_BYTES) {
       const what = `has ${stat.size} bytes, more than the ${MAX_FILE_BYTES} that a certificate or key may have`;
-      report(problems, source, what, `is ${source.place} the file that you meant?`);
+      report(problems, source, what, `is ${source.name} the file that you meant?`);
     } else if (stat.size === 0) {
       report(problems, source, 'is empty', 'copy the file again');
     } else {
@@ -102,7 +104,7 @@ function readText(source: Source, problems: Problem[]): string | undefined {
 
 function reportUnreadable(code: string, source: Source, problems: Problem[]): void {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    const hint = `correct ${source.place}, or put the file there; in a container it must be mounted`;
+    const hint = `correct ${source.name}, or put the file there; in a container it must be mounted`;
     report(problems, source, 'does not exist', hint);
   } else if (code === 'EACCES' || code === 'EPERM') {
     const user = process.geteuid?.();

@@ -1,10 +1,11 @@
-// Ports: found out before anything starts whether they can be bound, so that the error names the variable to change.
+// Ports: found out before anything starts whether they can be bound, so that the error names the setting to change.
 
 import { createServer } from 'node:net';
+import type { Setting } from './configuration.ts';
 import { ConfigError, type Problem } from './problem.ts';
 
 export interface WantedPort {
-  readonly variable: string;
+  readonly setting: Setting;
   readonly address: string | undefined;
   readonly port: number;
 }
@@ -23,25 +24,28 @@ export async function checkPorts(wanted: readonly WantedPort[]): Promise<void> {
 }
 
 /** The system's error in words. */
-export function portProblem({ variable, address, port }: WantedPort, error: NodeJS.ErrnoException): Problem {
+export function portProblem(
+  { setting: { place, name }, address, port }: WantedPort,
+  error: NodeJS.ErrnoException,
+): Problem {
   const where = `${address === undefined ? '' : `${address} `}port ${port}`;
   switch (error.code) {
     case 'EADDRINUSE':
       return {
-        place: variable,
+        place,
         message: `${where} is taken by another process`,
-        hint: `stop that one, or set ${variable} to a free port`,
+        hint: `stop that one, or set ${name} to a free port`,
       };
     case 'EACCES':
-      return { place: variable, message: `${where} needs privileges`, hint: `set ${variable} to a port above 1023` };
+      return { place, message: `${where} needs privileges`, hint: `set ${name} to a port above 1023` };
     case 'EADDRNOTAVAIL':
       return {
-        place: variable,
+        place,
         message: `${where}: this machine has no such address`,
         hint: 'give an address of this machine, or leave it out',
       };
     default:
-      return { place: variable, message: `${where} cannot be bound: ${error.message}` };
+      return { place, message: `${where} cannot be bound: ${error.message}` };
   }
 }
 

@@ -20,6 +20,7 @@ export class ConfigError extends Error {
   }
 }
 
-function formatProblem({ place, message, hint }: Problem): string {
+/** In one line. */
+export function formatProblem({ place, message, hint }: Problem): string {
   return hint === undefined ? `${place} ${message}` : `${place} ${message} (${hint})`;
 }

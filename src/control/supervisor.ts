@@ -1,22 +1,24 @@
-// The supervisor: turns the configuration into a snapshot, keeps the workers, answers for their health, and stops in order.
+// The supervisor: turns the configuration into snapshots, keeps the workers, answers for their health, reloads, and stops in order.
 
 import { randomBytes } from 'node:crypto';
 import { type Demo, startDemo } from '../demo/demo.ts';
-import type { Family } from '../model/measures.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
-import { gauge } from '../telemetry/metrics.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
 import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
-import { type LoadedCertificate, loadCertificate } from './certificate-files.ts';
-import { apiBaseRoute, compile, namesOf } from './compile.ts';
-import type { CertificatePair, Configuration } from './configuration.ts';
-import { ensureLocalCertificate } from './local-authority.ts';
+import { compile, namesOf } from './compile.ts';
+import type { Configuration, ConfiguredListener } from './configuration.ts';
+import { type Answer, type ControlSocket, defaultSocketPaths, openControlSocket } from './control-socket.ts';
+import { apiBaseRoute } from './frontend-root.ts';
+import { ensureLocalCertificate, type LocalCertificate } from './local-authority.ts';
+import { type LoadedFiles, loadFiles } from './materials.ts';
 import { checkPorts, portProblem } from './ports.ts';
-import { ConfigError } from './problem.ts';
+import { ConfigError, formatProblem } from './problem.ts';
+import { keepUntilRestart } from './restart.ts';
+import type { Source } from './source.ts';
+import { supervisorFamilies } from './supervisor-measures.ts';
 import { Systemd } from './systemd.ts';
-import { version } from './version.ts';
 import { Workers } from './workers.ts';
 
 /** Exit codes of `portico run`. */
@@ -28,32 +30,21 @@ const CERTS_DIRECTORY = 'certs';
 const DRAIN_DELAY = 250;
 
 /** Serves until it is told to stop. Resolves to the exit code. Throws a ConfigError before anything has started. */
-export async function supervise(given: Configuration): Promise<number> {
-  const log = createLog(given.logLevel, descriptorSink(1));
-  for (const warning of given.warnings) log.warn(warning);
-  await checkPorts([
-    { variable: 'HTTPS_PORT', address: given.listenHost, port: given.httpsPort },
-    { variable: 'HTTP_PORT', address: given.listenHost, port: given.httpPort },
-    { variable: 'ADMIN_PORT', address: given.adminHost, port: given.adminPort },
-  ]);
-  const local = given.demo
-    ? await ensureLocalCertificate(CERTS_DIRECTORY, namesOf(given.sites), new Date())
-    : undefined;
-  const demo = given.demo ? await startDemo({ apiBaseRoute: apiBaseRoute(given) }) : undefined;
-  const configuration: Configuration = {
-    ...given,
-    ...(demo === undefined ? {} : demoUpstreams(given, demo)),
-    certificate: given.certificate ?? local,
-  };
-  const door = new Supervisor(configuration, log);
+export async function supervise(source: Source): Promise<number> {
+  const first = source.load();
+  const log = createLog(first.logLevel, descriptorSink(1));
+  await checkPorts([...first.listeners, first.admin]);
+  const demo = first.demo ? await openDemo(first) : undefined;
+  const load = demo === undefined ? () => source.load() : () => demo.complete(source.load());
+  const door = new Supervisor(demo === undefined ? first : demo.complete(first), load, log);
   try {
     await door.start();
-    if (local !== undefined) process.stdout.write(banner(configuration, local));
+    if (demo !== undefined) process.stdout.write(banner(first, demo.local));
     log.info('ready', {
-      https_port: given.httpsPort,
-      http_port: given.httpPort,
-      admin_port: given.adminPort,
-      workers: given.workers,
+      ...(source.file === undefined ? {} : { config: source.file }),
+      ...Object.fromEntries(first.listeners.map(({ name, port }) => [`${name}_port`, port])),
+      admin_port: first.admin.port,
+      workers: first.workers,
     });
     return await door.untilStopped();
   } finally {
@@ -62,54 +53,85 @@ export async function supervise(given: Configuration): Promise<number> {
   }
 }
 
-function demoUpstreams(given: Configuration, demo: Demo): Pick<Configuration, 'sites'> {
-  const at = (port: number) => [{ host: '127.0.0.1', port, tls: false }];
-  return { sites: { ...given.sites, frontend: at(demo.frontendPort), backend: at(demo.backendPort) } };
+interface OpenDemo {
+  readonly local: LocalCertificate;
+  /** With the demo's own certificate and ports, which no configuration names. */
+  complete(configuration: Configuration): Configuration;
+  close(): Promise<void>;
+}
+
+async function openDemo(configuration: Configuration): Promise<OpenDemo> {
+  const local = await ensureLocalCertificate(CERTS_DIRECTORY, namesOf(configuration), new Date());
+  const { hosts, publicPort } = configuration;
+  const demo: Demo = await startDemo({ apiBaseRoute: apiBaseRoute(hosts[0]!.name, hosts, publicPort)! });
+  const ports: Readonly<Record<string, number>> = { frontend: demo.frontendPort, backend: demo.backendPort };
+  const pair = {
+    ...{ certFile: local.certFile, keyFile: local.keyFile },
+    ...{ certSetting: { place: 'SSL_CRT', name: 'SSL_CRT' }, keySetting: { place: 'SSL_KEY', name: 'SSL_KEY' } },
+  };
+  return {
+    local,
+    complete: (given) => ({
+      ...given,
+      certificates: [pair],
+      pools: given.pools.map((pool) => ({
+        ...pool,
+        endpoints: [{ host: '127.0.0.1', port: ports[pool.name]!, tls: false }],
+      })),
+    }),
+    close: () => demo.close(),
+  };
 }
 
 class Supervisor {
-  readonly #configuration: Configuration;
+  readonly #load: () => Configuration;
   readonly #log: Log;
   readonly #workers: Workers;
   readonly #systemd: Systemd;
   readonly #ticketKeys = randomBytes(48);
-  #certificate: LoadedCertificate | undefined;
-  #generation = 0;
-  readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
   readonly #ownFamilies = ownFamilies('supervisor');
+  readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
+  /** In force. */
+  #configuration: Configuration;
+  #files: LoadedFiles | undefined;
+  #generation = 0;
   #admin: Admin | undefined;
+  #control: ControlSocket | undefined;
   /** All workers have served; from then on one that serves is enough. */
   #started = false;
   #draining = false;
-  #reloading: Promise<void> = Promise.resolve();
+  #reloading: Promise<unknown> = Promise.resolve();
 
-  constructor(configuration: Configuration, log: Log) {
+  constructor(configuration: Configuration, load: () => Configuration, log: Log) {
     this.#configuration = configuration;
+    this.#load = load;
     this.#log = log;
     this.#workers = new Workers(configuration.workers, log);
     this.#systemd = new Systemd(process.env, log);
   }
 
   async start(): Promise<void> {
-    const { adminHost, adminPort } = this.#configuration;
-    const snapshot = this.#compile();
+    const configuration = this.#configuration;
+    this.#files = loadFiles(configuration, new Date());
+    for (const warning of [...configuration.warnings, ...this.#files.warnings]) this.#log.warn(warning);
+    const { admin } = configuration;
     try {
-      this.#admin = await openAdmin(adminHost, adminPort, {
+      this.#admin = await openAdmin(admin.address, admin.port, {
         checks: () => this.#checks(),
         scrape: (accept) => this.#scrape(accept),
       });
     } catch (error) {
-      throw new ConfigError([
-        portProblem({ variable: 'ADMIN_PORT', address: adminHost, port: adminPort }, error as NodeJS.ErrnoException),
-      ]);
+      throw new ConfigError([portProblem(admin, error as NodeJS.ErrnoException)]);
     }
     try {
-      await this.#workers.start(snapshot);
+      await this.#openControl();
+      await this.#workers.start(this.#compile(configuration, this.#files));
       this.#started = true;
       this.#systemd.ready('serving');
       this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
     } catch (error) {
       this.#admin.close();
+      this.#control?.close();
       throw error;
     }
   }
@@ -131,7 +153,7 @@ class Supervisor {
         });
       };
       const onReload = () => {
-        this.#reloading = this.#reloading.then(() => this.#reload());
+        this.#reload();
       };
       process.on('SIGTERM', onStop);
       process.on('SIGINT', onStop);
@@ -140,10 +162,24 @@ class Supervisor {
     });
   }
 
+  /** Without it everything works but the commands that need it: only a place that was asked for is worth a failed start. */
+  async #openControl(): Promise<void> {
+    const { controlSocket, admin } = this.#configuration;
+    const path = controlSocket ?? defaultSocketPaths(admin.port, process.env)[0]!;
+    try {
+      this.#control = await openControlSocket(path, { reload: () => this.#reload() });
+    } catch (error) {
+      const { message } = error as Error;
+      if (controlSocket !== undefined) throw new Error(`the control socket cannot be opened: ${message}`);
+      this.#log.info('portico reload will not reach this instance, SIGHUP will', { error: message });
+    }
+  }
+
   async #drain(signal: string): Promise<number> {
     const deadline = this.#configuration.limits.drainTimeout;
     this.#log.info('stopping: nothing new is accepted, what is under way may end', { signal, deadline_ms: deadline });
     this.#systemd.stopping(deadline);
+    this.#control?.close();
     await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
     const forced = await this.#workers.drain(deadline);
     this.#admin?.close();
@@ -152,105 +188,94 @@ class Supervisor {
     return forced === 0 ? EXIT.ok : EXIT.unclean;
   }
 
-  /** Reads the certificate files again; a broken pair changes nothing. */
-  async #reload(): Promise<void> {
-    if (this.#draining) return;
-    const before = this.#certificate;
+  /** Reads everything again, one after the other; what is broken changes nothing. Never rejects. */
+  #reload(): Promise<Answer> {
+    const done = this.#reloading.then(() => this.#reloadNow());
+    this.#reloading = done;
+    return done;
+  }
+
+  async #reloadNow(): Promise<Answer> {
+    if (this.#draining) return { ok: false, message: 'this instance is stopping', warnings: [], problems: [] };
     this.#systemd.reloading();
     try {
-      await this.#workers.replace(this.#compile());
+      const warnings = await this.#replace();
       this.#reloads.succeeded++;
       this.#reloads.succeededAt = Date.now();
       this.#reloads.lastSucceeded = true;
+      for (const warning of warnings) this.#log.warn(warning);
       this.#log.info('reloaded', { generation: this.#generation });
       this.#systemd.ready('serving');
+      return { ok: true, message: `reloaded (generation ${this.#generation})`, warnings, problems: [] };
     } catch (error) {
-      this.#certificate = before;
       this.#reloads.failed++;
       this.#reloads.lastSucceeded = false;
-      this.#log.error('the reload failed, everything stays as it was', { error: (error as Error).message });
+      const problems = error instanceof ConfigError ? error.problems.map(formatProblem) : [(error as Error).message];
+      this.#log.error('the reload failed, everything stays as it was', { error: problems.join('\n') });
       this.#systemd.ready('serving; the last reload failed, everything stays as it was');
+      return { ok: false, message: 'the reload failed, everything stays as it was', warnings: [], problems };
     }
   }
 
-  #compile(): Snapshot {
-    const { sites } = this.#configuration;
-    this.#certificate = loadPair(this.#configuration.certificate!, namesOf(sites));
-    for (const warning of this.#certificate.warnings) this.#log.warn(warning);
-    return compile(this.#configuration, {
+  /** All of the new configuration, or nothing of it. Resolves to what is worth a word. */
+  async #replace(): Promise<string[]> {
+    const kept = keepUntilRestart(this.#configuration, this.#load());
+    const files = loadFiles(kept.configuration, new Date());
+    await checkPorts(kept.configuration.listeners.filter((each) => this.#isNewPort(each)));
+    await this.#workers.replace(this.#compile(kept.configuration, files));
+    this.#configuration = kept.configuration;
+    this.#files = files;
+    return [...kept.configuration.warnings, ...files.warnings, ...kept.warnings];
+  }
+
+  /** A port that is ours already cannot be tried out: it is taken, by us. */
+  #isNewPort({ port }: ConfiguredListener): boolean {
+    return !this.#configuration.listeners.some((each) => each.port === port);
+  }
+
+  #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
+    return compile(configuration, {
       generation: ++this.#generation,
-      certificates: [this.#certificate.certificate],
+      certificates: files.certificates.map(({ certificate }) => certificate),
+      authorities: files.authorities,
       ticketKeys: this.#ticketKeys,
     });
   }
 
   async #scrape(accept: string): Promise<Scrape> {
-    return renderScrape([this.#families(), await this.#ownFamilies(), ...(await this.#workers.families())], accept);
-  }
-
-  /** What only the supervisor knows. */
-  #families(): Family[] {
-    const one = (value: number, labels: Record<string, string> = {}) => [{ labels, value }];
-    const reloads = this.#reloads;
-    const source = this.#configuration.demo ? 'local' : 'file';
-    const notAfter = (this.#certificate?.notAfter.getTime() ?? 0) / 1_000;
-    const names = this.#certificate?.certificate.names ?? [];
-    return [
-      gauge('portico_build_info', 'Always 1', one(1, { version: version(), node: process.versions.node }), 'first'),
-      gauge('portico_workers', 'Workers that serve', one(this.#workers.serving)),
-      gauge('portico_workers_wanted', 'Workers that should serve', one(this.#workers.wanted)),
-      gauge(
-        'portico_config_last_reload_successful',
-        '1 when the last reload (or the start) went well',
-        one(reloads.lastSucceeded ? 1 : 0),
-      ),
-      gauge(
-        'portico_config_last_reload_success_timestamp_seconds',
-        'When a configuration last came into force',
-        one(reloads.succeededAt / 1_000),
-      ),
-      gauge(
-        'portico_tls_certificate_not_after_timestamp_seconds',
-        'When the certificate in force expires',
-        names.map((name) => ({ labels: { name, source }, value: notAfter })),
-      ),
-      {
-        name: 'portico_tls_certificate_reload_total',
-        help: 'Times that the certificate files were read again',
-        type: 'counter',
-        aggregator: 'sum',
-        values: [
-          { labels: { result: 'success' }, value: reloads.succeeded },
-          { labels: { result: 'failure' }, value: reloads.failed },
-        ],
-      },
-    ];
+    const families = supervisorFamilies({
+      serving: this.#workers.serving,
+      wanted: this.#workers.wanted,
+      reloads: this.#reloads,
+      certificates: this.#files?.certificates ?? [],
+      source: this.#configuration.demo ? 'local' : 'file',
+    });
+    return renderScrape([families, await this.#ownFamilies(), ...(await this.#workers.families())], accept);
   }
 
   async #checks(): Promise<Check[]> {
     const { serving, wanted } = this.#workers;
-    const notAfter = this.#certificate?.notAfter;
-    const valid = notAfter !== undefined && notAfter.getTime() > Date.now();
+    const reloaded = this.#reloads.lastSucceeded
+      ? {}
+      : { detail: `the last reload failed; in force since ${new Date(this.#reloads.succeededAt).toISOString()}` };
     return [
-      { name: 'configuration', ok: this.#generation > 0 },
+      { name: 'configuration', ok: this.#generation > 0, ...reloaded },
       { name: 'listeners', ok: this.#started && serving > 0, detail: `${serving} of ${wanted} workers serve` },
-      {
-        name: 'certificate',
-        ok: valid,
-        ...(notAfter === undefined ? {} : { detail: `valid until ${notAfter.toISOString()}` }),
-      },
+      this.#checkCertificates(),
       { name: 'not-draining', ok: !this.#draining },
       ...upstreamChecks(await this.#workers.families()),
     ];
   }
-}
 
-/** Reads and checks a pair; its places are the variables that name the files. */
-export function loadPair(pair: CertificatePair, wantedNames: readonly string[]): LoadedCertificate {
-  return loadCertificate(pair.certFile, pair.keyFile, {
-    certPlace: 'SSL_CRT',
-    keyPlace: 'SSL_KEY',
-    now: new Date(),
-    wantedNames,
-  });
+  /** One that is valid is enough: the sites of the others are not all there is. */
+  #checkCertificates(): Check {
+    const ends = (this.#files?.certificates ?? []).map(({ notAfter }) => notAfter.getTime());
+    if (ends.length === 0) {
+      const needed = this.#configuration.listeners.some(({ kind }) => kind === 'tls');
+      return { name: 'certificate', ok: !needed, detail: 'there is none' };
+    }
+    const first = new Date(Math.min(...ends)).toISOString();
+    const detail = ends.length === 1 ? `valid until ${first}` : `${ends.length}, the first one valid until ${first}`;
+    return { name: 'certificate', ok: Math.max(...ends) > Date.now(), detail };
+  }
 }

@@ -40,6 +40,8 @@ export class Workers {
   readonly #log: Log;
   readonly #all = new Set<Worker>();
   #snapshot: Snapshot | undefined;
+  /** A new snapshot is being given to the workers that serve. */
+  #replacing: Promise<void> | undefined;
   /** What workers had counted that have ended since. */
   #retired: Promise<Family[]> = Promise.resolve([]);
   #crashes = 0;
@@ -80,12 +82,28 @@ export class Workers {
     }
   }
 
-  /** Gives all workers a new snapshot, or none: the old one is kept when any refuses. Rejects with the reason. */
+  /** Gives all workers a new snapshot, or none: the old one is kept when any refuses. Rejects with the reason. One at a time. */
   async replace(snapshot: Snapshot): Promise<void> {
+    this.#replacing = this.#replace(snapshot).finally(() => {
+      this.#replacing = undefined;
+    });
+    return this.#replacing;
+  }
+
+  async #replace(snapshot: Snapshot): Promise<void> {
     const workers = [...this.#all].filter((worker) => worker.serving);
-    await Promise.all(workers.map((worker) => this.#prepare(worker, snapshot)));
+    const prepared = await Promise.allSettled(workers.map((worker) => this.#prepare(worker, snapshot)));
+    const refused = prepared.find((each) => each.status === 'rejected');
+    if (refused !== undefined) {
+      for (const worker of workers) tell(worker, { kind: 'abandon', generation: snapshot.generation });
+      throw refused.reason as Error;
+    }
     this.#snapshot = snapshot;
-    await Promise.all(workers.map((worker) => this.#commit(worker, snapshot)));
+    // From here on there is no way back: a worker that fails now is replaced by one that starts with the new snapshot.
+    const committed = await Promise.allSettled(workers.map((worker) => this.#commit(worker, snapshot)));
+    committed.forEach((each, i) => {
+      if (each.status === 'rejected') workers[i]!.child.kill('SIGKILL');
+    });
   }
 
   /** Lets all finish what they hold. Resolves to the number of exchanges that the deadline (ms) cut. */
@@ -136,17 +154,24 @@ export class Workers {
     child.once('error', (error) => worker.waiting?.settle(error));
     child.once('exit', (code, signal) => this.#onExit(worker, code, signal));
     try {
-      await this.#prepare(worker, snapshot);
-      await this.#commit(worker, snapshot);
-      // A reload that came while it was starting has passed it by.
-      const latest = this.#snapshot;
-      if (latest === undefined || latest === snapshot) return;
-      await this.#prepare(worker, latest);
-      await this.#commit(worker, latest);
+      let given = snapshot;
+      await this.#give(worker, given);
+      // A reload that came while it was starting has passed it by, or is about to.
+      while (this.#replacing !== undefined || this.#snapshot !== given) {
+        await this.#replacing?.catch(() => {});
+        given = this.#snapshot!;
+        await this.#give(worker, given);
+      }
+      worker.serving = true;
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
     }
+  }
+
+  async #give(worker: Worker, snapshot: Snapshot): Promise<void> {
+    await this.#prepare(worker, snapshot);
+    await this.#commit(worker, snapshot);
   }
 
   async #prepare(worker: Worker, snapshot: Snapshot): Promise<void> {
@@ -157,7 +182,6 @@ export class Workers {
   async #commit(worker: Worker, snapshot: Snapshot): Promise<void> {
     const report = await ask(worker, { kind: 'commit', generation: snapshot.generation }, ['serving', 'refused']);
     if (report.kind === 'refused') throw new Error(report.reason);
-    worker.serving = true;
   }
 
   #onExit(worker: Worker, code: number | null, signal: string | null): void {

@@ -5,10 +5,12 @@ import type { Snapshot } from './snapshot.ts';
 
 /** From the supervisor to a worker. */
 export type Order =
-  /** Build everything that this snapshot needs, change nothing, and answer `accepted` or `refused`. */
+  /** Build everything that this snapshot needs, bind its new listeners, change nothing, and answer `accepted` or `refused`. */
   | { readonly kind: 'prepare'; readonly snapshot: Snapshot }
   /** Serve by the prepared snapshot from now on; answer `serving` once its listeners are bound. */
   | { readonly kind: 'commit'; readonly generation: number }
+  /** Another worker refused it: let go of what was prepared. */
+  | { readonly kind: 'abandon'; readonly generation: number }
   | { readonly kind: 'drain'; readonly deadline: number };
 
 /** From a worker to the supervisor. */

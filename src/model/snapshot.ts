@@ -34,35 +34,68 @@ export interface Listener {
 }
 
 export interface Host {
-  /** In lower case, without port. */
+  /** In lower case, without port; `*.example.com` stands for one label before `.example.com`. */
   readonly name: string;
-  /** Longest prefix first; the last one has the empty prefix. */
+  /** Longest path first. */
   readonly routes: readonly Route[];
 }
 
 export interface Route {
   /** What logs and metrics call it. */
   readonly name: string;
-  /** '' for all paths, else like `/_api`: fits on segment boundaries only, and is stripped before the upstream sees the path. */
+  /** '' for all paths, else like `/_api`: fits on segment boundaries only. */
+  readonly path: string;
+  /** What is taken off the path before the action sees it: the route's path, or ''. */
   readonly prefix: string;
   readonly action: Action;
   /** Whom our own answers are for: a program (`json`), or a person (`page`). */
   readonly answers: 'json' | 'page';
-  /** Text that an upstream sends as it is goes down compressed. Files are compressed in any case. */
+  /** Text that an upstream sends as it is goes down compressed, for clients that accept it. Files are compressed in any case. */
   readonly compress: boolean;
+  readonly limits: RouteLimits;
+  /** What is done to the fields that the upstream gets, beyond what every route does. */
+  readonly requestRules?: HeaderRules;
+  /** What is done to the fields of every answer on this route, our own ones too. */
+  readonly responseRules?: HeaderRules;
+}
+
+/** Applied in this order. Never fields of framing or of one hop. */
+export interface HeaderRules {
+  /** Names in lower case. */
+  readonly remove: readonly string[];
+  /** Flat, as headers are: in place of all fields of that name. */
+  readonly set: readonly string[];
+  /** Flat, as headers are: beside what is there. */
+  readonly add: readonly string[];
 }
 
 /** What is done with a request. */
-export type Action = ProxyAction | FilesAction;
+export type Action = ProxyAction | FilesAction | RedirectAction | ReplyAction;
 
 export interface ProxyAction {
   readonly kind: 'proxy';
   /** The pool's name. */
   readonly pool: string;
-  /** Written into the two files that hold parameters as they pass; undefined: these are answers like others. */
-  readonly parameters: Parameters | undefined;
-  /** Under a prefix: `<base href="/">` of its pages is made to name the prefix. */
+  /** Written into the two files that hold parameters, as they pass; undefined: these are answers like others. */
+  readonly parameters?: Parameters;
+  /** Where a prefix is taken off: `<base href="/">` of its pages is made to name the prefix. */
   readonly base: boolean;
+}
+
+export interface RedirectAction {
+  readonly kind: 'redirect';
+  /** The Location; `{host}` and `{uri}` in it stand for the name asked for, and for path and query (without the prefix). */
+  readonly to: string;
+  /** undefined: 301 where a browser may follow by GET, 308 where method and body must stay. */
+  readonly status: number | undefined;
+}
+
+export interface ReplyAction {
+  readonly kind: 'reply';
+  readonly status: number;
+  readonly body: string;
+  /** The Content-Type. */
+  readonly type: string;
 }
 
 export interface FilesAction {
@@ -73,7 +106,7 @@ export interface FilesAction {
   readonly parameters: Parameters | undefined;
   /** Navigations to paths that are no file get index.html. */
   readonly fallback: boolean;
-  /** Under a prefix: `<base href="/">` of its pages is made to name the prefix. */
+  /** Where a prefix is taken off: `<base href="/">` of its pages is made to name the prefix. */
   readonly base: boolean;
 }
 
@@ -91,8 +124,8 @@ export interface Parameters {
 export interface Pool {
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
-  /** The Host that its endpoints are asked for; undefined: the client's own. */
-  readonly host: string | undefined;
+  /** The Host field that they get in place of the client's, like that of a bucket. */
+  readonly host?: string;
 }
 
 export interface Endpoint {
@@ -100,6 +133,10 @@ export interface Endpoint {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
+  /** With TLS: who may vouch for it, as PEM; without it the system's authorities. */
+  readonly ca?: string;
+  /** With TLS: the name that its certificate must have, and that the handshake asks for; without it `host`. */
+  readonly serverName?: string;
 }
 
 export interface Certificate {
@@ -145,6 +182,18 @@ export interface Limits {
   readonly waiting: number;
   readonly drainTimeout: number;
 }
+
+/** Those that are known only when the route is: they may differ from route to route. */
+export type RouteLimits = Pick<
+  Limits,
+  | 'bodyBytes'
+  | 'bodyTimeout'
+  | 'bodyRate'
+  | 'bodyRateGrace'
+  | 'responseTimeout'
+  | 'upstreamIdleTimeout'
+  | 'tunnelIdleTimeout'
+>;
 
 /** The defaults, measured in ms and bytes. */
 export const LIMITS: Limits = Object.freeze({

@@ -14,6 +14,8 @@ import {
   TRACE,
 } from '../http/headers.ts';
 import { type RequestHead, UNTIL_END } from '../model/exchange.ts';
+import type { HeaderRules } from '../model/snapshot.ts';
+import { applyRules } from './header-rules.ts';
 
 /** What this hop says about the request. */
 export interface Vouched {
@@ -24,14 +26,15 @@ export interface Vouched {
   readonly scheme: string;
   /** The authority that the client asked for. */
   readonly authority: string;
-  /** The Host to ask for in its place; undefined: the same. */
-  readonly host: string | undefined;
   readonly publicPort: number;
   /** The prefix that was stripped, or ''. */
   readonly prefix: string;
   readonly requestId: string;
   /** The one that begins a trace here, and takes the place of what the client may have sent; undefined: the client's own is passed. */
   readonly traceparent: string | undefined;
+  /** The Host that the pool wants in place of the client's. */
+  readonly host?: string | undefined;
+  readonly rules?: HeaderRules | undefined;
 }
 
 /** Makes the upstream's fields. Order and duplicates are kept; ours come last. Framing is left to the transport. */
@@ -49,12 +52,8 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     if ((flags & IDENTITY) !== 0 && !passesIdentity(name, vouched)) continue;
     if (flags === 0 && isGuardedAlias(name)) continue;
     if (name.length === 7 && head.bodyLength !== UNTIL_END && name.toLowerCase() === 'trailer') continue;
-    out.push(
-      name,
-      vouched.host !== undefined && name.length === 4 && name.toLowerCase() === 'host'
-        ? vouched.host
-        : incoming[i + 1]!,
-    );
+    if (vouched.host !== undefined && name.length === 4 && name.toLowerCase() === 'host') out.push(name, vouched.host);
+    else out.push(name, incoming[i + 1]!);
   }
   if (firstValue(incoming, 'te') !== undefined && listMembers(incoming, 'te').includes('trailers'))
     out.push('TE', 'trailers');
@@ -65,7 +64,7 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
   if (vouched.prefix !== '') out.push('X-Forwarded-Prefix', outerPrefix(incoming, vouched) + vouched.prefix);
   out.push('X-Request-Id', vouched.requestId);
   if (vouched.traceparent !== undefined) out.push('traceparent', vouched.traceparent);
-  return out;
+  return applyRules(out, vouched.rules);
 }
 
 /** Of one line in these servers' default buffers (nginx, gunicorn). */

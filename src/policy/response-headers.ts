@@ -11,11 +11,19 @@ import {
   PROTECTED,
 } from '../http/headers.ts';
 import { type Mapping, mapCookiePath, mapLocation } from '../http/location.ts';
+import type { HeaderRules } from '../model/snapshot.ts';
+import { applyRules } from './header-rules.ts';
 
 /** Makes the client's fields; Content-Length is kept (last), all other framing is left to the downstream side. */
-export function responseHeaders(status: number, upstream: Headers, mapping: Mapping, requestId: string): Headers {
+export function responseHeaders(
+  status: number,
+  upstream: Headers,
+  mapping: Mapping,
+  requestId: string,
+  rules?: HeaderRules,
+): Headers {
   const nominated = firstValue(upstream, 'connection') === undefined ? undefined : listMembers(upstream, 'connection');
-  const out: Headers = [];
+  let out: Headers = [];
   let length: string | undefined;
   for (let i = 0; i < upstream.length; i += 2) {
     const name = upstream[i]!;
@@ -44,6 +52,7 @@ export function responseHeaders(status: number, upstream: Headers, mapping: Mapp
     }
   }
   out.push('X-Request-Id', requestId);
+  out = applyRules(out, rules);
   // RFC 9110 §8.6: never in a 1xx or 204. Last of all, because node:http re-encodes a Content-Disposition that follows it.
   if (length !== undefined && status >= 200 && status !== 204) out.push('Content-Length', length);
   return out;

@@ -6,6 +6,7 @@ import type { Exchange, Transport } from '../model/exchange.ts';
 import type { Family } from '../model/measures.ts';
 import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
 import type { EndpointState } from '../policy/balance.ts';
+import { findHost } from '../policy/route.ts';
 import type { Log } from '../telemetry/log.ts';
 import { gauge, Metrics } from '../telemetry/metrics.ts';
 import { Notices } from '../telemetry/notices.ts';
@@ -26,6 +27,8 @@ export interface LivePool {
   readonly states: readonly EndpointState[];
   /** `host:port` of each endpoint, in lower case. */
   readonly authorities: readonly string[];
+  /** These, and the Host that they get: what their own redirects may name. */
+  readonly innerAuthorities: readonly string[];
   cursor: number;
 }
 
@@ -77,7 +80,9 @@ export class Door {
     for (const exchange of this.exchanges) {
       if (!exchange.answered || exchange.status === 101) continue;
       if (exchange.answeredAt === 0) exchange.answeredAt = now;
-      else if (now - exchange.answeredAt > this.active.limits.upstreamIdleTimeout) abortStalled(exchange);
+      else if (now - exchange.answeredAt > (exchange.route?.limits ?? this.active.limits).upstreamIdleTimeout) {
+        abortStalled(exchange);
+      }
     }
   }
 
@@ -108,7 +113,7 @@ export class Door {
       hosts,
       pools: new Map(snapshot.pools.map((pool) => [pool.name, this.#livePool(pool)])),
       isTrusted: (address) => isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'),
-      isKnownHost: (host) => hosts.has(host),
+      isKnownHost: (host) => findHost(hosts, host) !== undefined,
     };
   }
 
@@ -116,7 +121,8 @@ export class Door {
     const authorities = pool.endpoints.map(({ host, port }) =>
       `${host.includes(':') ? `[${host}]` : host}:${port}`.toLowerCase(),
     );
-    return { pool, authorities, states: authorities.map((authority) => this.#stateOf(authority)), cursor: 0 };
+    const states = authorities.map((authority) => this.#stateOf(authority));
+    return { pool, authorities, innerAuthorities: [...authorities, ...hostAuthorities(pool)], states, cursor: 0 };
   }
 
   #stateOf(authority: string): EndpointState {
@@ -127,6 +133,13 @@ export class Door {
     }
     return state;
   }
+}
+
+/** The replaced Host of a pool, as `host:port` for each port that it may stand for. */
+function hostAuthorities({ host, endpoints }: Pool): string[] {
+  if (host === undefined) return [];
+  const lower = host.toLowerCase();
+  return /:\d+$/.test(lower) ? [lower] : [...new Set(endpoints.map(({ tls }) => `${lower}:${tls ? 443 : 80}`))];
 }
 
 /** Addresses and CIDRs, checked when the configuration was read. */

@@ -33,7 +33,6 @@ const LARGE_FIELD =
 export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   deadline = Number.POSITIVE_INFINITY;
   readonly #door: Door;
-  readonly #active: Active;
   readonly #exchange: Exchange;
   readonly #route: Route;
   readonly #pool: LivePool;
@@ -65,7 +64,6 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     const { publicPort } = active.snapshot;
     const authority = head.authority!;
     this.#door = door;
-    this.#active = active;
     this.#exchange = exchange;
     this.#route = route;
     this.#pool = active.pools.get(action.pool)!;
@@ -81,6 +79,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
       prefix: route.prefix,
       requestId: exchange.id,
       traceparent: exchange.beginsTrace ? writeTraceparent(exchange.traceId) : undefined,
+      rules: route.requestRules,
     });
     const large = largeField(headers);
     if (large !== undefined) door.notices.seldom(LARGE_FIELD, { field: large, route: route.name });
@@ -101,7 +100,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
       publicAuthority: authority,
       publicHost: admitted.authority.host,
       publicPort,
-      innerAuthorities: this.#pool.authorities,
+      innerAuthorities: this.#pool.innerAuthorities,
       isKnownHost: active.isKnownHost,
     };
   }
@@ -126,7 +125,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     if (!exchange.requestEnded) this.#holdUpload();
     // The transport has the deadline of the connect, but a place in its waiting line counts as waiting for the answer.
     this.#attemptStart = this.#door.now();
-    this.deadline = this.#attemptStart + this.#active.limits.responseTimeout;
+    this.deadline = this.#attemptStart + this.#route.limits.responseTimeout;
     this.#attempt = this.#door.transport.open(this.#request, this.#endpoint, this, sameEndpoint);
     if (this.#attempt.connected) this.onConnected();
   }
@@ -139,8 +138,8 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
 
   onRequestChunk(chunk: Uint8Array): void {
     if (this.#released || this.#answerEnded || this.#exchange.answered) return;
-    if (isTooLarge(this.#exchange.bytesIn, this.#active.limits)) {
-      this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#active.limits)}`);
+    if (isTooLarge(this.#exchange.bytesIn, this.#route.limits)) {
+      this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#route.limits)}`);
       return;
     }
     this.#bodyStarted = true;
@@ -194,7 +193,9 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     this.#answerStarted = true;
     exchange.upstreamStatus = status;
     exchange.firstByteTime = this.#door.now() - exchange.startTime;
-    const fields = responseHeaders(status, headers, this.#mapping, exchange.id);
+    // What is rewritten becomes another answer, to which the rules are applied then.
+    const rules = this.#rewrite === undefined ? this.#route.responseRules : undefined;
+    const fields = responseHeaders(status, headers, this.#mapping, exchange.id, rules);
     if (this.#mayChange) {
       this.#outlet = this.#openOutlet();
       this.#outlet.respond(status, fields);
@@ -240,7 +241,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
 
   onTunnel(headers: Headers, stream: ByteStream, first: Uint8Array): void {
     const exchange = this.#exchange;
-    const fields = responseHeaders(101, headers, this.#mapping, exchange.id);
+    const fields = responseHeaders(101, headers, this.#mapping, exchange.id, this.#route.responseRules);
     const protocol = firstValue(headers, 'upgrade');
     const down = protocol?.toLowerCase() === 'websocket' ? exchange.downstream.tunnel(fields) : undefined;
     if (down === undefined) {
@@ -254,7 +255,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     exchange.answered = true;
     this.deadline = Number.POSITIVE_INFINITY;
     if (first.length > 0) down.write(first);
-    const close = relay(down, stream, this.#active.limits.tunnelIdleTimeout, (how) => {
+    const close = relay(down, stream, this.#route.limits.tunnelIdleTimeout, (how) => {
       this.#door.tunnels.delete(close);
       exchange.endedBy = how.by;
       exchange.bytesIn += how.up;
@@ -324,7 +325,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
 
   /** Nothing moved for too long. Which side is to blame depends on whom we waited for. */
   onDeadline(): void {
-    const { limits } = this.#active;
+    const { limits } = this.#route;
     const exchange = this.#exchange;
     if (this.#answerHeld || this.#answerEnded) {
       this.deadline = Number.POSITIVE_INFINITY;
@@ -353,7 +354,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   }
 
   #moveDeadline(): void {
-    const { limits } = this.#active;
+    const { limits } = this.#route;
     const exchange = this.#exchange;
     if (exchange.answered) return;
     const isAnswering = exchange.upstreamStatus !== 0;

@@ -2,17 +2,18 @@
 
 import { readChain } from '../http/forwarded.ts';
 import { allValues, firstValue, type Headers } from '../http/headers.ts';
+import { stripPrefix } from '../http/target.ts';
 import { readTraceId, traceIdOf } from '../http/trace-context.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Route } from '../model/snapshot.ts';
 import { type Admitted, admit } from '../policy/admit.ts';
-import { findRoute } from '../policy/route.ts';
+import { findHost, findRoute } from '../policy/route.ts';
 import { screen } from '../policy/screen.ts';
 import { blame } from './blame.ts';
 import type { Active, Door } from './door.ts';
 import { Forward } from './forward.ts';
-import { fail, redirect } from './reply.ts';
+import { fail, redirect, redirectToHttps, reply } from './reply.ts';
 import { ServeFiles } from './serve-files.ts';
 import { settle } from './settle.ts';
 
@@ -25,16 +26,20 @@ export function handle(door: Door, exchange: Exchange): void {
   const admitted = admit(exchange.head, active.limits.headFields);
   if ('failure' in admitted) return fail(exchange, admitted.failure, admitted.detail);
 
-  const host = active.hosts.get(admitted.authority.host);
+  const host = findHost(active.hosts, admitted.authority.host);
   if (host === undefined) return refuseHost(exchange, admitted.authority.host);
 
-  if (exchange.origin.redirects) return redirect(exchange, publicUrl(active, host.name, admitted.path));
-  exchange.route = findRoute(host, admitted.path);
+  if (exchange.origin.redirects) {
+    return redirectToHttps(exchange, publicUrl(active, admitted.authority.host, admitted.path));
+  }
+  const route = findRoute(host, admitted.path);
+  if (route === undefined) return refusePath(exchange, admitted.authority.host);
+  exchange.route = route;
 
-  const refused = screen(exchange.head, active.limits);
+  const refused = screen(exchange.head, route.limits);
   if (refused !== undefined) return fail(exchange, refused.failure, refused.detail);
 
-  act(door, active, exchange, exchange.route, admitted);
+  act(door, active, exchange, route, admitted);
 }
 
 export function onRequestChunk(exchange: Exchange, chunk: Uint8Array): void {
@@ -74,10 +79,21 @@ export function onDownstreamGone(door: Door, exchange: Exchange): void {
 
 function act(door: Door, active: Active, exchange: Exchange, route: Route, admitted: Admitted): void {
   const { action } = route;
-  const acting =
-    action.kind === 'proxy'
-      ? new Forward(door, active, exchange, route, action, admitted)
-      : new ServeFiles(door, active, exchange, route, action, admitted);
+  switch (action.kind) {
+    case 'proxy':
+      return start(exchange, new Forward(door, active, exchange, route, action, admitted));
+    case 'files':
+      return start(exchange, new ServeFiles(door, exchange, route, action, admitted));
+    case 'redirect': {
+      const uri = admitted.path === '*' ? '/' : stripPrefix(admitted.path, route.prefix);
+      return redirect(exchange, action, admitted.authority.host, uri);
+    }
+    case 'reply':
+      return reply(exchange, action);
+  }
+}
+
+function start(exchange: Exchange, acting: Forward | ServeFiles): void {
   exchange.acting = acting;
   acting.start();
 }
@@ -112,6 +128,11 @@ function refuseHost(exchange: Exchange, host: string): void {
   } else {
     fail(exchange, FAILURES.noRoute, `no site is named ${host}`);
   }
+}
+
+/** The site has no route for this path: never that of another path instead. */
+function refusePath(exchange: Exchange, host: string): void {
+  fail(exchange, FAILURES.noRoute, `no route of ${host} is for this path`);
 }
 
 function publicUrl(active: Active, host: string, path: string): string {

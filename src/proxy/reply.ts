@@ -5,6 +5,8 @@ import type { Headers } from '../http/headers.ts';
 import { STATUS_TEXT } from '../http/status.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
+import type { RedirectAction, ReplyAction } from '../model/snapshot.ts';
+import { applyRules } from '../policy/header-rules.ts';
 import { blame } from './blame.ts';
 
 /** What the Allow of a 405 names (RFC 9110 §15.5.6). */
@@ -25,10 +27,27 @@ export function fail(exchange: Exchange, failure: Failure, detail: string): void
   send(exchange, failure.status, headers, sentence(failure, detail));
 }
 
-/** Sends a client elsewhere: 301 where a browser may follow by GET, 308 where method and body must stay (RFC 9110 §15.4). */
-export function redirect(exchange: Exchange, location: string): void {
-  const safe = exchange.head.method === 'GET' || exchange.head.method === 'HEAD';
-  send(exchange, safe ? 301 : 308, ['Location', location], `this site is served over HTTPS: ${location}`);
+/** Sends a client to HTTPS. */
+export function redirectToHttps(exchange: Exchange, location: string): void {
+  send(exchange, redirectStatus(exchange), ['Location', location], `this site is served over HTTPS: ${location}`);
+}
+
+/** Act by redirect: `uri` is path and query without what the route takes off. */
+export function redirect(exchange: Exchange, action: RedirectAction, host: string, uri: string): void {
+  const location = action.to.replace(/\{(host|uri)\}/g, (_whole, name: string) => (name === 'host' ? host : uri));
+  send(exchange, action.status ?? redirectStatus(exchange), ['Location', location], `this is now at ${location}`);
+}
+
+/** Act by reply: the answer is in the configuration. */
+export function reply(exchange: Exchange, action: ReplyAction): void {
+  // RFC 9110 §15.4.5 and §15.3.5: neither has a body, and so nothing that would describe one.
+  if (action.status === 204 || action.status === 304) sendBytes(exchange, action.status, [], undefined);
+  else sendBytes(exchange, action.status, ['Content-Type', action.type], Buffer.from(action.body));
+}
+
+/** 301 where a browser may follow by GET, 308 where method and body must stay (RFC 9110 §15.4). */
+function redirectStatus(exchange: Exchange): number {
+  return exchange.head.method === 'GET' || exchange.head.method === 'HEAD' ? 301 : 308;
 }
 
 /** Which side it is, in words. */
@@ -44,23 +63,21 @@ function sentence(failure: Failure, detail: string): string {
 }
 
 function send(exchange: Exchange, status: number, headers: Headers, message: string): void {
-  const { head, downstream } = exchange;
   const [type, body] = render(exchange, status, message);
-  const bytes = Buffer.from(body);
-  headers.push(
-    'Content-Type',
-    type,
-    'Cache-Control',
-    'no-store',
-    'X-Request-Id',
-    exchange.id,
-    'Content-Length',
-    String(bytes.length),
-  );
+  headers.push('Content-Type', type, 'Cache-Control', 'no-store');
+  sendBytes(exchange, status, headers, Buffer.from(body));
+}
+
+/** `bytes` undefined: an answer that has no body. */
+function sendBytes(exchange: Exchange, status: number, headers: Headers, bytes: Uint8Array | undefined): void {
+  const { head, downstream } = exchange;
+  headers.push('X-Request-Id', exchange.id);
+  const fields = applyRules(headers, exchange.route?.responseRules);
+  if (bytes !== undefined) fields.push('Content-Length', String(bytes.length));
   exchange.status = status;
   exchange.responded = true;
-  downstream.respond(status, headers);
-  if (head.method !== 'HEAD') {
+  downstream.respond(status, fields);
+  if (bytes !== undefined && bytes.length > 0 && head.method !== 'HEAD') {
     exchange.bytesOut += bytes.length;
     downstream.write(bytes);
   }

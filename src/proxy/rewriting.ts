@@ -6,6 +6,7 @@ import { firstValue, type Headers } from '../http/headers.ts';
 import { evaluateConditions } from '../http/representation.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
+import { applyRules } from '../policy/header-rules.ts';
 import { keepReason, pageHeaders, parameterHeaders } from '../policy/rewriting.ts';
 import type { Notices } from '../telemetry/notices.ts';
 import type { Outlet, OutletReceiver } from './delivery.ts';
@@ -37,10 +38,10 @@ export class Rewriting implements Outlet {
     const reason = keepReason(kind, status, headers);
     if (reason !== undefined) {
       this.#remark([reason]);
-      this.#next.respond(status, headers);
+      this.#pass(status, headers);
     } else if (kind === 'base' && this.#exchange.head.method === 'HEAD') {
       // How long the page will be is not known without it.
-      this.#next.respond(status, pageHeaders(headers, undefined));
+      this.#pass(status, pageHeaders(headers, undefined));
     } else {
       this.#status = status;
       this.#headers = headers;
@@ -89,7 +90,7 @@ export class Rewriting implements Outlet {
     this.#held = undefined;
     const length = Number(firstValue(this.#headers, 'content-length') ?? Number.NaN);
     const added = page.length - before.length;
-    this.#next.respond(this.#status, pageHeaders(this.#headers, Number.isNaN(length) ? undefined : length + added));
+    this.#pass(this.#status, pageHeaders(this.#headers, Number.isNaN(length) ? undefined : length + added));
     return page === '' || this.#next.write(Buffer.from(page, 'latin1'));
   }
 
@@ -101,13 +102,18 @@ export class Rewriting implements Outlet {
     const etag = etagOfBytes(bytes);
     const condition = evaluateConditions(head.method, head.headers, { etag, lastModified: undefined });
     if (condition === 'proceed') {
-      this.#next.respond(200, parameterHeaders(this.#headers, etag, bytes.length));
+      this.#pass(200, parameterHeaders(this.#headers, etag, bytes.length));
       this.#next.write(bytes);
     } else {
       const fields = parameterHeaders(['X-Request-Id', this.#exchange.id], etag, 0);
       // RFC 9110 §8.6: the length in a 304 would be that of the 200.
-      this.#next.respond(condition === 'failed' ? 412 : 304, condition === 'failed' ? fields : fields.slice(0, -2));
+      this.#pass(condition === 'failed' ? 412 : 304, condition === 'failed' ? fields : fields.slice(0, -2));
     }
+  }
+
+  /** The head as the client gets it, by the rules of the route. */
+  #pass(status: number, headers: Headers): void {
+    this.#next.respond(status, applyRules(headers, this.#exchange.route!.responseRules));
   }
 
   /** Of pages nothing is said: most answers of a frontend are none. */

@@ -7,14 +7,14 @@ import type { Acting, Exchange } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import type { FilesAction, Route } from '../model/snapshot.ts';
 import type { Admitted } from '../policy/admit.ts';
+import { applyRules } from '../policy/header-rules.ts';
 import { abortStalled } from './blame.ts';
-import type { Active, Door, Watched } from './door.ts';
+import type { Door, Watched } from './door.ts';
 import { fail } from './reply.ts';
 
 export class ServeFiles implements Acting, SendReceiver, Watched {
   deadline = Number.POSITIVE_INFINITY;
   readonly #door: Door;
-  readonly #active: Active;
   readonly #exchange: Exchange;
   readonly #route: Route;
   readonly #action: FilesAction;
@@ -22,9 +22,8 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
   #sending: Sending | undefined;
   #released = false;
 
-  constructor(door: Door, active: Active, exchange: Exchange, route: Route, action: FilesAction, admitted: Admitted) {
+  constructor(door: Door, exchange: Exchange, route: Route, action: FilesAction, admitted: Admitted) {
     this.#door = door;
-    this.#active = active;
     this.#exchange = exchange;
     this.#route = route;
     this.#action = action;
@@ -117,12 +116,13 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
     this.#moveDeadline();
     exchange.status = answer.status;
     exchange.responded = true;
-    exchange.downstream.respond(answer.status, [...answer.headers, 'X-Request-Id', exchange.id]);
+    const headers = [...answer.headers, 'X-Request-Id', exchange.id];
+    exchange.downstream.respond(answer.status, applyRules(headers, this.#route.responseRules));
     this.#sending.start();
   }
 
   #moveDeadline(): void {
     if (this.#exchange.answered) return;
-    this.deadline = this.#door.now() + this.#active.limits.upstreamIdleTimeout;
+    this.deadline = this.#door.now() + this.#route.limits.upstreamIdleTimeout;
   }
 }

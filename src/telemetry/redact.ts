@@ -81,8 +81,8 @@ function assignsSecret(text: string): boolean {
   });
 }
 
-/** Any word of it: `token`, `user[password]`, ` code`. */
-function isSecretName(name: string): boolean {
+/** True for a name that carries a secret, in any word of it: `token`, `user[password]`, ` code`. */
+export function isSecretName(name: string): boolean {
   return name.split(/[^\w-]/).some((word) => SECRET_PART.test(word) || SECRET_WORD.test(word));
 }
 

@@ -1,7 +1,7 @@
 // Connects to an endpoint: its name resolved, its addresses raced, within a deadline, and what goes wrong in words.
 
 import { isIP, connect as netConnect, type Socket } from 'node:net';
-import { connect as tlsConnect } from 'node:tls';
+import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint } from '../model/snapshot.ts';
 import { UpstreamConnection } from './connection.ts';
@@ -38,9 +38,7 @@ export function openConnection(
     keepAliveInitialDelay: 60_000,
     ...(streaming ? {} : { onread: connection.reading }),
   };
-  const socket = endpoint.tls
-    ? tlsConnect({ ...options, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 ? { servername: host } : {}) })
-    : netConnect(options);
+  const socket = endpoint.tls ? tlsConnect({ ...options, ...trustOf(endpoint) }) : netConnect(options);
   const deadline = setTimeout(() => {
     finish(FAILURES.connectTimeout, `accepted no connection within ${timeout} ms (limit upstream.connectTimeout)`);
   }, timeout);
@@ -77,6 +75,16 @@ export function openConnection(
     resolver.forget(host);
     opened(undefined, failure, detail);
   }
+}
+
+/** Whom the handshake asks for, and who may vouch for it: an authority of the pool's own in place of the system's. */
+function trustOf({ host, ca, serverName }: Endpoint): ConnectionOptions {
+  const name = serverName ?? (isIP(host) === 0 ? host : undefined);
+  return {
+    ALPNProtocols: ['http/1.1'],
+    ...(name === undefined ? {} : { servername: name }),
+    ...(ca === undefined ? {} : { ca }),
+  };
 }
 
 /** What each means, for whoever has to mend it; the endpoint is named before. */

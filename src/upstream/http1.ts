@@ -51,7 +51,10 @@ export class Http1Transport implements Transport {
   }
 
   #connectionsTo(endpoint: Endpoint): Connections {
-    const key = `${endpoint.tls ? 'https' : 'http'}://${endpoint.host}:${endpoint.port}`;
+    const { host, port, tls, serverName, ca } = endpoint;
+    // A connection is only ever used by those who would have trusted it themselves.
+    const trust = serverName === undefined && ca === undefined ? '' : ` ${serverName} ${ca}`;
+    const key = `${tls ? 'https' : 'http'}://${host}:${port}${trust}`;
     let connections = this.#connections.get(key);
     if (connections === undefined) {
       connections = new Connections(endpoint, this.#limits, this.#resolver, this.#now);

@@ -32,19 +32,27 @@ for (const [file, names, apiBaseRoute] of [
   t.test(file, async (t) => {
     const { portico, frontend, backend } = read(file).services;
     const configuration = readEnvironment(portico.environment);
-    const { sites } = configuration;
+    const { hosts, pools, listeners } = configuration;
     t.notOk(configuration.demo);
     t.same(configuration.warnings, []);
     t.same(
-      [sites.frontendName, sites.backendName].filter((name) => name !== undefined),
+      hosts.map(({ name }) => name),
       names,
     );
-    t.same(sites.frontend, [{ host: 'frontend', port: Number(frontend.expose[0]), tls: false }]);
-    t.same(sites.backend, [{ host: 'backend', port: Number(backend.expose[0]), tls: false }]);
+    t.match(pools, [
+      { name: 'frontend', endpoints: [{ host: 'frontend', port: Number(frontend.expose[0]), tls: false }] },
+      { name: 'backend', endpoints: [{ host: 'backend', port: Number(backend.expose[0]), tls: false }] },
+    ]);
     t.same(portico.networks.default.aliases, names, 'containers reach the public names');
     t.same(portico.ports, ['80:80', '443:443']);
-    t.equal(configuration.httpPort, 80);
-    t.equal(configuration.httpsPort, 443, 'on the port that the public uses, inside as well');
+    t.match(
+      listeners,
+      [
+        { kind: 'tls', port: 443 },
+        { kind: 'redirect', port: 80 },
+      ],
+      'on the ports that the public uses, inside as well',
+    );
     t.same(
       portico.volumes.map((volume) => volume.split(':')[1]),
       [portico.environment.SSL_CRT, portico.environment.SSL_KEY],

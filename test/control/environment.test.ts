@@ -40,58 +40,118 @@ function refused(t: Test, variables: Variables, place: string, message: RegExp):
   t.match(problems[0]?.hint, /\w{3}/, `${name}: what to do`);
 }
 
-const dropIn = (more: Variables = {}) => readEnvironment({ ...TWO_DOMAINS, ...more });
+/** What the variables say, found again in the configuration that they become. */
+function read(variables: Variables) {
+  const configuration = readEnvironment(variables);
+  const { listeners, admin, hosts, pools } = configuration;
+  const port = (name: string) => listeners.find((each) => each.name === name)!.port;
+  const endpoints = (name: string) => pools.find((pool) => pool.name === name)?.endpoints;
+  return {
+    ...configuration,
+    listenHost: listeners[0]!.address,
+    httpPort: port('http'),
+    httpsPort: port('https'),
+    adminHost: admin.address,
+    adminPort: admin.port,
+    sites: {
+      frontendName: hosts[0]!.name,
+      backendName: hosts[1]?.name,
+      apiPrefix: hosts[0]!.routes[0]!.path,
+      frontend: endpoints('frontend'),
+      backend: endpoints('backend'),
+    },
+  };
+}
+
+const dropIn = (more: Variables = {}) => read({ ...TWO_DOMAINS, ...more });
 
 t.test('nothing set: the demo, on its own names and ports', async (t) => {
-  t.strictSame(readEnvironment({}), {
+  const { listeners, admin, hosts, pools, ...rest } = readEnvironment({});
+  t.strictSame(rest, {
     demo: true,
-    listenHost: undefined,
-    httpPort: 7000,
-    httpsPort: 8000,
-    publicHttpsPort: 8000,
-    adminHost: '127.0.0.1',
-    adminPort: 9180,
-    sites: {
-      frontendName: 'toucan.localhost',
-      backendName: 'api-toucan.localhost',
-      apiPrefix: '/_api',
-      frontend: [],
-      backend: [],
-      files: undefined,
-      frontendHost: undefined,
-      rewrites: undefined,
-    },
-    certificate: undefined,
+    controlSocket: undefined,
+    publicPort: 8000,
+    certificates: [],
     trustedProxies: [],
     workers: availableParallelism(),
     logLevel: 'info',
     logFormat: 'json',
-    compress: { frontend: true, backend: false },
     limits: LIMITS,
     warnings: [],
+    secrets: [],
   });
+  t.strictSame(listeners, [
+    {
+      name: 'https',
+      kind: 'tls',
+      address: undefined,
+      port: 8000,
+      setting: { place: 'HTTPS_PORT', name: 'HTTPS_PORT' },
+    },
+    {
+      name: 'http',
+      kind: 'redirect',
+      address: undefined,
+      port: 7000,
+      setting: { place: 'HTTP_PORT', name: 'HTTP_PORT' },
+    },
+  ]);
+  t.strictSame(admin, { address: '127.0.0.1', port: 9180, setting: { place: 'ADMIN_PORT', name: 'ADMIN_PORT' } });
+  t.match(hosts, [
+    {
+      name: 'toucan.localhost',
+      routes: [{ path: '', action: { kind: 'proxy', pool: 'frontend', base: false }, answers: 'page' }],
+    },
+    {
+      name: 'api-toucan.localhost',
+      routes: [{ path: '', action: { kind: 'proxy', pool: 'backend', base: false }, answers: 'json' }],
+    },
+  ]);
+  t.strictSame(
+    pools.map(({ name, endpoints }) => [name, endpoints]),
+    [
+      ['frontend', []],
+      ['backend', []],
+    ],
+    'its ports are not known before it runs',
+  );
 });
 
 t.test('the six variables set: the drop-in for two domains', async (t) => {
-  const { demo, sites, certificate, httpPort, httpsPort, publicHttpsPort, warnings } = dropIn();
-  t.strictSame([demo, httpPort, httpsPort, publicHttpsPort, warnings], [false, 7000, 8000, 443, []]);
+  const { demo, sites, certificates, httpPort, httpsPort, publicPort, warnings } = dropIn();
+  t.strictSame([demo, httpPort, httpsPort, publicPort, warnings], [false, 7000, 8000, 443, []]);
   t.strictSame(sites, {
     frontendName: 'toucan.example',
     backendName: 'api.example',
-    apiPrefix: '/_api',
+    apiPrefix: '',
     frontend: [{ host: 'frontend', port: 80, tls: false }],
     backend: [{ host: 'backend', port: 80, tls: false }],
-    files: undefined,
-    frontendHost: undefined,
-    rewrites: undefined,
   });
-  t.strictSame(certificate, { certFile: '/certs/a.crt', keyFile: '/certs/a.key' });
+  t.match(certificates, [{ certFile: '/certs/a.crt', keyFile: '/certs/a.key', certSetting: { place: 'SSL_CRT' } }]);
 });
 
+t.test(
+  'compression is on for the frontend and off for the backend, and only the prefix of one domain is stripped',
+  async (t) => {
+    const routes = (more: Variables) =>
+      dropIn(more).hosts.flatMap((host) =>
+        host.routes.map(({ name, path, prefix, compress }) => [name, path, prefix, compress]),
+      );
+    t.strictSame(routes({}), [
+      ['frontend', '', '', true],
+      ['backend', '', '', false],
+    ]);
+    t.strictSame(routes({ BACKEND_DNS: '' }), [
+      ['backend', '/_api', '/_api', false],
+      ['frontend', '', '', true],
+    ]);
+  },
+);
+
 t.test('ports alone still mean the demo, any of the six the drop-in', async (t) => {
-  t.match(readEnvironment({ HTTPS_PORT: '8443', HTTP_PORT: '8080', ADMIN_PORT: '1', LOG_LEVEL: 'warn' }), {
+  t.match(read({ HTTPS_PORT: '8443', HTTP_PORT: '8080', ADMIN_PORT: '1', LOG_LEVEL: 'warn' }), {
     demo: true,
-    publicHttpsPort: 8443,
+    publicPort: 8443,
   });
   t.ok(readEnvironment({ FRONTEND_DNS: '', SSL_CRT: '  ' }).demo, 'an empty one is not set');
   for (const [name, value] of Object.entries(TWO_DOMAINS)) {
@@ -212,7 +272,7 @@ t.test('the frontend may have several endpoints', async (t) => {
   refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: ' , ,' }, 'FRONTEND_SERVICE', /no endpoint/);
   const many = Array.from({ length: 32 }, (_, i) => `f${i}`);
   refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: many.join() }, 'FRONTEND_SERVICE', /32 endpoints/);
-  t.equal(dropIn({ FRONTEND_SERVICE: many.slice(1).join() }).sites.frontend.length, 31);
+  t.equal(dropIn({ FRONTEND_SERVICE: many.slice(1).join() }).sites.frontend!.length, 31);
 });
 
 t.test('the backend may not, and the reason is told', async (t) => {
@@ -223,7 +283,7 @@ t.test('the backend may not, and the reason is told', async (t) => {
 
 t.test('ports', async (t) => {
   const read = dropIn({ HTTP_PORT: '80', HTTPS_PORT: ' 443 ', ADMIN_PORT: '65535', PUBLIC_HTTPS_PORT: '8443' });
-  t.match(read, { httpPort: 80, httpsPort: 443, adminPort: 65_535, publicHttpsPort: 8_443 });
+  t.match(read, { httpPort: 80, httpsPort: 443, adminPort: 65_535, publicPort: 8_443 });
   for (const place of ['HTTP_PORT', 'HTTPS_PORT', 'ADMIN_PORT', 'PUBLIC_HTTPS_PORT']) {
     for (const value of ['0', '65536', '-1', '+80', '80.0', '8e3', '0x50', 'http', '80 81', '99999999999']) {
       refused(t, { [place]: value }, place, /is "/);
@@ -239,7 +299,7 @@ t.test('two listeners on one port', async (t) => {
 
 t.test('addresses to listen on', async (t) => {
   for (const value of ['0.0.0.0', '127.0.0.1', '::', '::1', 'fe80::1%eth0']) {
-    t.match(readEnvironment({ LISTEN_HOST: value, ADMIN_HOST: value }), { listenHost: value, adminHost: value }, value);
+    t.match(read({ LISTEN_HOST: value, ADMIN_HOST: value }), { listenHost: value, adminHost: value }, value);
   }
   for (const place of ['LISTEN_HOST', 'ADMIN_HOST']) {
     for (const value of ['localhost', '256.0.0.1', '*', '[::1]', '127.0.0.1:80', '10.0.0.0/8']) {
@@ -354,12 +414,13 @@ t.test(
   "the Host of the frontend: an https URL brings its own, all else gets what is said, or the client's",
   async (t) => {
     const hostOf = (service: string, host?: string) => {
-      const { sites } = readEnvironment({
+      const { pools } = readEnvironment({
         ...TWO_DOMAINS,
         FRONTEND_SERVICE: service,
         ...(host === undefined ? {} : { FRONTEND_HOST: host }),
       });
-      return sites.frontendHost;
+      t.equal(pools[1]!.host, undefined, "the backend gets the client's");
+      return pools[0]!.host;
     };
     t.equal(hostOf('frontend'), undefined);
     t.equal(hostOf('http://bucket.example'), undefined);
@@ -376,7 +437,12 @@ t.test(
 
 t.test('switches are on or off', async (t) => {
   const read = (more: Record<string, string>) => readEnvironment({ ...TWO_DOMAINS, ...more });
-  t.strictSame(read({ FRONTEND_COMPRESS: 'off', BACKEND_COMPRESS: 'ON' }).compress, { frontend: false, backend: true });
+  const compressed = (more: Record<string, string>) =>
+    read(more).hosts.flatMap(({ routes }) => routes.map(({ name, compress }) => [name, compress]));
+  t.strictSame(compressed({ FRONTEND_COMPRESS: 'off', BACKEND_COMPRESS: 'ON' }), [
+    ['frontend', false],
+    ['backend', true],
+  ]);
   t.equal(read({ LOG_FORMAT: 'combined' }).logFormat, 'combined');
   t.throws(() => read({ BACKEND_COMPRESS: 'yes' }), /BACKEND_COMPRESS is "yes"/);
   t.throws(() => read({ LOG_FORMAT: 'apache' }), /choose one of json, combined/);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
+import { apiBaseRoute } from '../../src/control/frontend-root.ts';
 import { ConfigError, type Problem } from '../../src/control/problem.ts';
 import { makeFolder } from '../support/folder.ts';
 
@@ -39,7 +40,7 @@ function problemsOf(root: string, more: Variables = {}): readonly Problem[] {
 }
 
 function actionOf(root: string, more: Variables = {}) {
-  const materials = { generation: 1, certificates: [], ticketKeys: new Uint8Array(48) };
+  const materials = { generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) };
   const snapshot = compile(read(root, more), materials);
   t.strictSame(structuredClone(snapshot), snapshot);
   return { snapshot, action: snapshot.hosts[0]!.routes.at(-1)!.action };
@@ -56,7 +57,7 @@ t.test('the folder becomes the route of the frontend, without a pool', async (t)
       embed: { API_BASEROUTE: 'https://toucan.example/_api' },
     },
     fallback: true,
-    base: true,
+    base: false,
   });
   t.strictSame(
     snapshot.pools.map(({ name }) => name),
@@ -186,9 +187,13 @@ t.test('parameters without the folder have no effect, but for REWRITE_PARAMS, an
     SSL_CRT: 'c',
     SSL_KEY: 'k',
   };
-  const { sites, warnings } = readEnvironment({ ...proxied, REWRITE_PARAMS: 'on', TC_PARAMS_TENANT: 'x' });
+  const { hosts, warnings } = readEnvironment({ ...proxied, REWRITE_PARAMS: 'on', TC_PARAMS_TENANT: 'x' });
   t.strictSame(warnings, []);
-  t.strictSame(sites.rewrites, { script: { TENANT: 'x' }, embed: {} });
+  const API_BASEROUTE = 'https://toucan.example/_api';
+  t.strictSame(hosts[0]!.routes[1]!.action, {
+    ...{ kind: 'proxy', pool: 'frontend', base: false },
+    parameters: { script: { API_BASEROUTE, TENANT: 'x' }, embed: { API_BASEROUTE } },
+  });
   const lost = readEnvironment({ ...proxied, REWRITE_PARAMS: 'on', TC_PARAMS_API_BASEROUTE: 'https://s3cr3t.example' });
   t.match(lost.warnings, [/^TC_PARAMS_API_BASEROUTE leads to nothing that is served here/]);
   t.notMatch(lost.warnings.join(), /s3cr3t/);
@@ -197,4 +202,22 @@ t.test('parameters without the folder have no effect, but for REWRITE_PARAMS, an
       .length,
     1,
   );
+});
+
+t.test('where the API is, as far as the routes tell', async (t) => {
+  const base = (variables: Variables) => {
+    const { hosts, publicPort } = readEnvironment(variables);
+    return apiBaseRoute(hosts[0]!.name, hosts, publicPort);
+  };
+  const common = {
+    FRONTEND_DNS: 'toucan.example',
+    FRONTEND_SERVICE: 'f',
+    BACKEND_SERVICE: 'b',
+    SSL_CRT: 'a',
+    SSL_KEY: 'b',
+  };
+  t.equal(base({ ...common, BACKEND_DNS: 'api.example' }), 'https://api.example');
+  t.equal(base({ ...common, API_PREFIX: '/api/v1', PUBLIC_HTTPS_PORT: '8443' }), 'https://toucan.example:8443/api/v1');
+  t.equal(base({}), 'https://api-toucan.localhost:8000');
+  t.equal(apiBaseRoute('a', [], 443), undefined);
 });

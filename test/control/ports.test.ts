@@ -18,7 +18,7 @@ async function problemsOf(
   ...wanted: [variable: string, address: string | undefined, port: number][]
 ): Promise<readonly Problem[]> {
   try {
-    await checkPorts(wanted.map(([variable, address, port]) => ({ variable, address, port })));
+    await checkPorts(wanted.map(([name, address, port]) => ({ setting: { place: name, name }, address, port })));
     return [];
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
@@ -69,7 +69,7 @@ t.test('an address that this machine does not have', async (t) => {
 });
 
 t.test('errors in words', async (t) => {
-  const wanted = { variable: 'HTTP_PORT', address: undefined, port: 80 };
+  const wanted = { setting: { place: 'HTTP_PORT', name: 'HTTP_PORT' }, address: undefined, port: 80 };
   const error = (code: string) => Object.assign(new Error(`listen ${code}`), { code });
   t.strictSame(portProblem(wanted, error('EACCES')), {
     place: 'HTTP_PORT',

@@ -29,8 +29,9 @@ t.test('a frozen value can be cloned for a worker, and is the same there', async
 });
 
 t.test('the default limits', async (t) => {
-  const { bodyBytes, ...finite } = LIMITS;
+  const { bodyBytes, requestsPerConnection, ...finite } = LIMITS;
   t.equal(bodyBytes, 0, 'bodies have no limit');
+  t.equal(requestsPerConnection, 0, 'nor has a connection a number of requests');
   for (const [name, value] of Object.entries(finite)) t.ok(Number.isSafeInteger(value) && value > 0, name);
   t.ok(LIMITS.tunnelIdleTimeout >= 3_600_000, 'a websocket is not cut below an hour');
   t.ok(LIMITS.tunnelIdleTimeout < 2 ** 31 && LIMITS.responseTimeout < 2 ** 31, 'timers can be set to them');

@@ -179,12 +179,6 @@ t.test('trailers are announced where there can be some', async (t) => {
   t.strictSame(make(['TE', 'gzip;q=1, Trailers']), ['TE', 'trailers', ...OURS]);
 });
 
-t.test("another Host takes the place of the client's, in its place", async (t) => {
-  const made = make(['Accept', 'x', 'host', 'toucan.example', 'Cookie', 'a=b'], { host: 'bucket.example' });
-  t.strictSame(made.slice(0, 6), ['Accept', 'x', 'host', 'bucket.example', 'Cookie', 'a=b']);
-  t.strictSame(allValues(made, 'x-forwarded-host'), ['toucan.example']);
-});
-
 t.test('a trace goes on, or begins here and takes the place of what was no trace', async (t) => {
   const sent = ['Traceparent', 'given', 'a', 'b', 'tracestate', 's=1'];
   t.strictSame(make(sent).slice(0, 6), sent, 'in their places');
@@ -198,4 +192,19 @@ t.test('a field that many upstreams refuse for its size', async (t) => {
   t.equal(largeField(['A', 'x', 'Cookie', 'x'.repeat(8_186)]), undefined);
   t.equal(largeField(['A', 'x', 'Cookie', 'x'.repeat(8_187), 'B', 'x'.repeat(9_000)]), 'Cookie');
   t.equal(largeField(['N'.repeat(9_000), '']), 'N'.repeat(100));
+});
+
+t.test(
+  "a pool's own Host takes the place of the client's, once and where it stood; what was asked for is told beside",
+  async (t) => {
+    const out = make(['A', '1', 'hOsT', 'toucan.example', 'B', '2'], { host: 'bucket.example' });
+    t.strictSame(out.slice(0, 6), ['A', '1', 'hOsT', 'bucket.example', 'B', '2']);
+    t.strictSame(allValues(out, 'x-forwarded-host'), ['toucan.example']);
+  },
+);
+
+t.test('the rules of the route come last', async (t) => {
+  const rules = { remove: ['accept-encoding'], set: ['X-Set', 'ours'], add: ['X-Add', 'more'] };
+  const out = make(['x-set', 'a', 'Accept-Encoding', 'gzip', 'X-Set', 'b', 'X-Add', 'one'], { rules });
+  t.strictSame(out, ['X-Add', 'one', ...OURS, 'X-Set', 'ours', 'X-Add', 'more']);
 });

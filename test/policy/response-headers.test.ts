@@ -127,3 +127,11 @@ t.test('trailers: no framing, routing, authentication, cookies or identity', asy
   ];
   t.strictSame(trailers(fields), ['X-Checksum', '1', 'Server-Timing', 'a', 'x-checksum', '2']);
 });
+
+t.test('the rules of the route come after the mapping, and before the length', async (t) => {
+  const rules = { remove: ['server'], set: ['Location', '/elsewhere'], add: ['Vary', 'Origin'] };
+  const upstream = ['Server', 'x', 'Content-Length', '5', 'Location', '/a', 'Vary', 'Accept'];
+  t.strictSame(responseHeaders(200, upstream, mapping, 'id-1', rules), [
+    ...['Vary', 'Accept', ...ID, 'Location', '/elsewhere', 'Vary', 'Origin', 'Content-Length', '5'],
+  ]);
+});

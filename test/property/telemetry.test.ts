@@ -5,8 +5,8 @@ import t from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
 import { type Downstream, Exchange, NO_BODY, type Origin } from '../../src/model/exchange.ts';
 import { FAILURES } from '../../src/model/failure.ts';
-import type { Route } from '../../src/model/snapshot.ts';
-import { fail, redirect } from '../../src/proxy/reply.ts';
+import { LIMITS, type Route } from '../../src/model/snapshot.ts';
+import { fail, redirectToHttps } from '../../src/proxy/reply.ts';
 import { accessLine } from '../../src/telemetry/access-log.ts';
 import { combinedLine } from '../../src/telemetry/combined.ts';
 import { redactPath, redactQuery } from '../../src/telemetry/redact.ts';
@@ -97,10 +97,12 @@ function decodedWholly(text: string): string {
 
 const ROUTE: Route = {
   name: 'backend',
+  path: '',
   prefix: '',
-  action: { kind: 'proxy', pool: 'backend', parameters: undefined, base: false },
+  action: { kind: 'proxy', pool: 'backend', base: false },
   answers: 'json',
   compress: false,
+  limits: LIMITS,
 };
 
 t.test('no value of a secret parameter survives, whatever its encoding', async (t) => {
@@ -289,7 +291,7 @@ t.test('only a redirect repeats what it was asked, and only to the client itself
     problem: undefined,
   };
   const exchange = new Exchange(origin, downstream, head, 0, 0);
-  redirect(exchange, `https://toucan.example/x?token=${SECRET}`);
+  redirectToHttps(exchange, `https://toucan.example/x?token=${SECRET}`);
   t.match(sent(), SECRET, 'byte for byte, or a login that comes over HTTP would be lost');
   t.notOk(shows(accessLine(exchange, 1)));
   t.notOk(shows(combinedLine(exchange)));

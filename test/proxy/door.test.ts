@@ -11,9 +11,7 @@ function snapshot(generation: number, ports: readonly number[], trustedProxies: 
     generation,
     listeners: [],
     hosts: [],
-    pools: [
-      { name: 'frontend', endpoints: ports.map((port) => ({ host: '127.0.0.1', port, tls: false })), host: undefined },
-    ],
+    pools: [{ name: 'frontend', endpoints: ports.map((port) => ({ host: '127.0.0.1', port, tls: false })) }],
     certificates: [],
     ticketKeys: new Uint8Array(48),
     trustedProxies,
@@ -67,4 +65,25 @@ t.test('whoever is past its deadline is told, and nobody else', async (t) => {
   time = 10;
   door.sweep();
   t.same(told, ['soon']);
+});
+
+t.test(
+  "what a pool's redirects may name: its endpoints, and the Host that it gets, by the ports that these stand for",
+  async (t) => {
+    const inner = (host: string | undefined, ...tls: boolean[]) => {
+      const endpoints = tls.map((each, i) => ({ host: 'e', port: 8000 + i, tls: each }));
+      const pool = { name: 'p', endpoints, ...(host === undefined ? {} : { host }) };
+      return makeDoor({ ...snapshot(1, []), pools: [pool] }).active.pools.get('p')!.innerAuthorities;
+    };
+    t.same(inner(undefined, true), ['e:8000']);
+    t.same(inner('Bucket.example', true, true), ['e:8000', 'e:8001', 'bucket.example:443']);
+    t.same(inner('bucket.example', false, true), ['e:8000', 'e:8001', 'bucket.example:80', 'bucket.example:443']);
+    t.same(inner('bucket.example:9000', true), ['e:8000', 'bucket.example:9000']);
+  },
+);
+
+t.test('hosts under a wildcard are known', async (t) => {
+  const { isKnownHost } = makeDoor({ ...snapshot(1, []), hosts: [{ name: '*.w.example', routes: [] }] }).active;
+  t.ok(isKnownHost('a.w.example'));
+  for (const host of ['w.example', 'a.b.w.example', 'other.example']) t.notOk(isKnownHost(host), host);
 });

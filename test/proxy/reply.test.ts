@@ -4,7 +4,13 @@ import t from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
 import { type Downstream, Exchange, NO_BODY } from '../../src/model/exchange.ts';
 import { FAILURES } from '../../src/model/failure.ts';
-import { fail, redirect } from '../../src/proxy/reply.ts';
+import { LIMITS, type Route } from '../../src/model/snapshot.ts';
+import { fail, redirect, redirectToHttps, reply } from '../../src/proxy/reply.ts';
+
+const ROUTE: Route = {
+  ...{ name: 'r', path: '', prefix: '', action: { kind: 'proxy', pool: 'p', base: false } },
+  ...{ answers: 'page', compress: false, limits: LIMITS },
+};
 
 class Recorded implements Downstream {
   status = 0;
@@ -59,14 +65,7 @@ function makeExchange(headers: Headers, answers: 'json' | 'page' | undefined, me
   } as const;
   const exchange = new Exchange(origin, downstream, head, 0, 0);
   exchange.id = 'the-id';
-  if (answers !== undefined)
-    exchange.route = {
-      name: 'r',
-      prefix: '',
-      action: { kind: 'proxy', pool: 'p', parameters: undefined, base: false },
-      compress: false,
-      answers,
-    };
+  if (answers !== undefined) exchange.route = { ...ROUTE, answers };
   return { exchange, downstream };
 }
 
@@ -136,8 +135,59 @@ t.test('redirects: 301 for GET and HEAD, 308 where method and body must stay', a
     ['OPTIONS', 308],
   ] as const) {
     const { exchange, downstream } = makeExchange([], undefined, method);
-    redirect(exchange, 'https://door.test//evil.example/x?y');
+    redirectToHttps(exchange, 'https://door.test//evil.example/x?y');
     t.equal(downstream.status, status, method);
     t.equal(downstream.header('location'), 'https://door.test//evil.example/x?y');
   }
+});
+
+t.test('a redirect of a route: its own status, and host and uri where they stand', async (t) => {
+  const cases: [to: string, status: number | undefined, method: string, location: string, answered: number][] = [
+    ['https://new.example{uri}', undefined, 'GET', 'https://new.example//x?$&y', 301],
+    ['https://new.example{uri}', undefined, 'POST', 'https://new.example//x?$&y', 308],
+    ['https://{host}:8443{uri}', 302, 'POST', 'https://door.test:8443//x?$&y', 302],
+    ['/login?{host}', 303, 'GET', '/login?door.test', 303],
+    ['https://x/{unknown}', 307, 'GET', 'https://x/{unknown}', 307],
+  ];
+  for (const [to, status, method, location, answered] of cases) {
+    const { exchange, downstream } = makeExchange([], 'page', method);
+    redirect(exchange, { kind: 'redirect', to, status }, 'door.test', '//x?$&y');
+    t.equal(downstream.header('location'), location, to);
+    t.equal(downstream.status, answered, to);
+  }
+});
+
+t.test('a reply of a route: its bytes, counted; none where there can be none', async (t) => {
+  const action = { kind: 'reply', status: 200, body: 'gr\u00fc\u00df', type: 'text/plain; charset=utf-8' } as const;
+  const got = makeExchange([], 'page');
+  reply(got.exchange, action);
+  t.match(got.downstream, { status: 200, body: 'gr\u00fc\u00df', ended: 1 });
+  t.equal(got.downstream.header('content-length'), '6');
+  t.equal(got.downstream.header('content-type'), action.type);
+  t.equal(got.exchange.bytesOut, 6);
+
+  const head = makeExchange([], 'page', 'HEAD');
+  reply(head.exchange, action);
+  t.match(head.downstream, { status: 200, body: '', ended: 1 });
+  t.equal(head.downstream.header('content-length'), '6');
+
+  for (const status of [204, 304]) {
+    const none = makeExchange([], 'page');
+    reply(none.exchange, { ...action, status });
+    t.match(none.downstream, { status, body: '', ended: 1 });
+    t.equal(none.downstream.header('content-length'), undefined);
+    t.equal(none.downstream.header('content-type'), undefined);
+  }
+});
+
+t.test("a route's rules hold for our own answers on it, but not for their length", async (t) => {
+  const { exchange, downstream } = makeExchange([], 'json');
+  const responseRules = { remove: ['cache-control'], set: ['content-type', 'text/x'], add: ['X-New', 'yes'] };
+  exchange.route = { ...ROUTE, responseRules };
+  fail(exchange, FAILURES.refused, 'refused');
+  t.equal(downstream.header('cache-control'), undefined);
+  t.equal(downstream.header('content-type'), 'text/x');
+  t.equal(downstream.header('x-new'), 'yes');
+  t.equal(downstream.header('x-request-id'), 'the-id');
+  t.equal(Number(downstream.header('content-length')), Buffer.byteLength(downstream.body));
 });

@@ -2,7 +2,7 @@
 
 import { gunzipSync } from 'node:zlib';
 import t, { type Test } from 'tap';
-import { firstValue, type Headers } from '../../src/http/headers.ts';
+import { allValues, firstValue, type Headers } from '../../src/http/headers.ts';
 import type { Route } from '../../src/model/snapshot.ts';
 import { HOST, local, openDoor, proxyRoute } from '../support/door.ts';
 import { sendHttp1 } from '../support/http1-client.ts';
@@ -18,15 +18,19 @@ const PATH = '/scripts/tc-params.js';
 
 async function setUp(t: Test, route: Partial<Route> & { rewrites?: boolean; base?: boolean; frontendHost?: string }) {
   const upstream = await RawUpstream.open();
-  const { prefix = '', compress = false, rewrites = false, base = false, frontendHost } = route;
-  const parameters = rewrites ? PARAMETERS : undefined;
+  const { prefix = '', path = prefix, compress = false, rewrites = false, base = false, frontendHost } = route;
+  const more = {
+    ...{ compress, base },
+    ...(rewrites ? { parameters: PARAMETERS } : {}),
+    ...(route.responseRules === undefined ? {} : { responseRules: route.responseRules }),
+  };
   const endpoints = [local(upstream.port)];
   const door = await openDoor({
     frontend: endpoints,
     backend: endpoints,
     routes: [
-      ...(prefix === '' ? [] : [proxyRoute('site', prefix, 'frontend', { compress, parameters, base })]),
-      proxyRoute('site', '', 'frontend', { compress, parameters, base }),
+      ...(path === '' ? [] : [{ ...proxyRoute('site', path, 'frontend', more), prefix }]),
+      proxyRoute('site', '', 'frontend', more),
     ],
     ...(frontendHost === undefined ? {} : { frontendHost }),
   });
@@ -221,6 +225,43 @@ t.test('other answers and other places keep theirs', async (t) => {
   const late = `${' '.repeat(70_000)}<base href="/">`;
   upstream.answer(answer('text/html', late));
   t.equal((await get('/app/')).body.toString(), late, 'behind the first 64 KiB');
+});
+
+t.test('a path that is matched and not taken off is known to the upstream: its pages keep their base', async (t) => {
+  const { upstream, get } = await setUp(t, { path: '/app', prefix: '', base: true });
+  upstream.answer(answer('text/html', PAGE));
+  const seen = await get('/app/');
+  t.equal(seen.body.toString(), PAGE);
+  t.equal(firstValue(seen.headers, 'etag'), '"up"');
+  t.equal((await upstream.request()).target, '/app/');
+});
+
+t.test('the rules of the route come last and once, whatever becomes of the answer', async (t) => {
+  const responseRules = { remove: [], set: ['Cache-Control', 'no-cache'], add: ['Link', '<x>'] };
+  const { upstream, get } = await setUp(t, {
+    prefix: '/app',
+    base: true,
+    rewrites: true,
+    compress: true,
+    responseRules,
+  });
+  const check = (headers: Headers, what: string) => {
+    t.strictSame(allValues(headers, 'cache-control'), ['no-cache'], what);
+    t.strictSame(allValues(headers, 'link'), ['<x>'], what);
+  };
+  upstream.answer(answer('text/javascript', SCRIPT));
+  const script = await get(PATH);
+  t.equal(script.body.toString(), WANTED);
+  check(script.headers, 'parameters');
+  const known = await get(PATH, ['If-None-Match', firstValue(script.headers, 'etag')!]);
+  t.equal(known.status, 304);
+  check(known.headers, 'parameters that are known');
+  check((await get('/other.js', ['Accept-Encoding', 'gzip'])).headers, 'what is not rewritten');
+  upstream.answer(answer('text/html', PAGE));
+  const page = await get('/app/', ['Accept-Encoding', 'gzip']);
+  t.equal(gunzipSync(page.body).toString(), REBASED);
+  check(page.headers, 'a page');
+  check((await get(`/app${PATH}`)).headers, 'no such file');
 });
 
 t.test("the Host of a pool takes the place of the client's, which is told beside it", async (t) => {

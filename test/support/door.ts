@@ -12,6 +12,7 @@ import {
   type Listener,
   type ProxyAction,
   type Route,
+  type RouteLimits,
   type Snapshot,
 } from '../../src/model/snapshot.ts';
 import { Door } from '../../src/proxy/door.ts';
@@ -32,12 +33,17 @@ export interface DoorOptions {
   readonly trustedProxies?: readonly string[];
   readonly resolver?: Resolver;
   /** In place of the two. */
-  readonly routes?: readonly Route[];
+  readonly routes?: readonly TestRoute[];
   readonly frontendHost?: string;
   /** In place of one for HOST. */
   readonly certificates?: readonly Certificate[];
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
   readonly sweepEvery?: number;
+}
+
+/** A route, with what differs from the limits of the door. */
+export interface TestRoute extends Omit<Route, 'limits'> {
+  readonly limits?: Partial<RouteLimits>;
 }
 
 export interface TestDoor {
@@ -81,11 +87,12 @@ export function proxyRoute(
   name: string,
   prefix: string,
   pool: 'frontend' | 'backend',
-  more: Partial<Pick<Route, 'compress'>> & Partial<Pick<ProxyAction, 'parameters' | 'base'>> = {},
-): Route {
-  const { compress = false, parameters, base = false } = more;
-  const action: ProxyAction = { kind: 'proxy', pool, parameters, base };
-  return { name, prefix, action, answers: pool === 'backend' ? 'json' : 'page', compress };
+  more: Partial<Omit<Route, 'name' | 'action' | 'limits'> & Pick<ProxyAction, 'parameters' | 'base'>> = {},
+): TestRoute {
+  const { parameters, base = false, ...rest } = more;
+  const action: ProxyAction = { kind: 'proxy', pool, base, ...(parameters === undefined ? {} : { parameters }) };
+  const answers = pool === 'backend' ? 'json' : 'page';
+  return { name, path: prefix, prefix, action, answers, compress: false, ...rest };
 }
 
 export async function openDoor(options: DoorOptions): Promise<TestDoor> {
@@ -103,12 +110,17 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     hosts: [
       {
         name: HOST,
-        routes: options.routes ?? [proxyRoute('api', '/_api', 'backend'), proxyRoute('site', '', 'frontend')],
+        routes: (options.routes ?? [proxyRoute('api', '/_api', 'backend'), proxyRoute('site', '', 'frontend')]).map(
+          (route) => ({ ...route, limits: { ...limits, ...route.limits } }),
+        ),
       },
     ],
     pools: [
-      { name: 'frontend', endpoints: options.frontend, host: options.frontendHost },
-      { name: 'backend', endpoints: options.backend, host: undefined },
+      {
+        ...{ name: 'frontend', endpoints: options.frontend },
+        ...(options.frontendHost === undefined ? {} : { host: options.frontendHost }),
+      },
+      { name: 'backend', endpoints: options.backend },
     ],
     certificates: options.certificates ?? [{ names: [HOST], chain: certificate, key }],
     ticketKeys: randomBytes(48),

@@ -59,6 +59,7 @@ export async function startPortico(
       ADMIN_PORT: String(adminPort),
       LISTEN_HOST: '127.0.0.1',
       WORKERS: '1',
+      PORTICO_SOCKET: join(cwd, 'control.sock'),
       ...(made === undefined ? {} : { SSL_CRT: made.certificateFile, SSL_KEY: made.keyFile }),
       ...env,
     },
@@ -80,7 +81,7 @@ export async function startPortico(
   };
 }
 
-function readLog(text: string): LogLine[] {
+export function readLog(text: string): LogLine[] {
   const lines: LogLine[] = [];
   for (const line of text.split('\n')) {
     if (!line.startsWith('{')) continue;

@@ -3,6 +3,7 @@
 import t from 'tap';
 import { type Downstream, Exchange, NO_BODY, type Origin, type RequestHead } from '../../src/model/exchange.ts';
 import { FAILURES } from '../../src/model/failure.ts';
+import { LIMITS } from '../../src/model/snapshot.ts';
 import { accessLine } from '../../src/telemetry/access-log.ts';
 
 const STARTED = Date.UTC(2030, 0, 2, 3, 4, 5, 6);
@@ -42,11 +43,8 @@ const parse = (line: string): Record<string, unknown> => JSON.parse(line);
 t.test('a proxied exchange, whole', async (t) => {
   const done = exchange();
   done.route = {
-    name: 'backend',
-    prefix: '/_api',
-    action: { kind: 'proxy', pool: 'backend', parameters: undefined, base: false },
-    answers: 'json',
-    compress: false,
+    ...{ name: 'backend', path: '/_api', prefix: '/_api', action: { kind: 'proxy', pool: 'backend', base: false } },
+    ...{ answers: 'json', compress: false, limits: LIMITS },
   };
   done.bytesIn = 3;
   done.bytesOut = 4_000;

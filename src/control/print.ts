@@ -1,0 +1,147 @@
+// The effective configuration as a file that --config reads back: everything said, secrets masked.
+
+import { fieldFlags, SECRET } from '../http/headers.ts';
+import type { Action, HeaderRules, Json, Parameters } from '../model/snapshot.ts';
+import { isSecretName, redactQuery } from '../telemetry/redact.ts';
+import type { Configuration, ConfiguredPool, ConfiguredRoute } from './configuration.ts';
+import { groupLimits } from './limits.ts';
+import { MASKED } from './shape.ts';
+import { writeEndpoint } from './values.ts';
+import { writeYaml } from './yaml.ts';
+
+export interface Printed {
+  readonly text: string;
+  /** How many values are not shown. */
+  readonly masked: number;
+}
+
+export function printConfiguration(configuration: Configuration): Printed {
+  const printer = new Printer(configuration.secrets);
+  const text = writeYaml(printer.all(configuration));
+  return { text, masked: printer.masked };
+}
+
+class Printer {
+  masked = 0;
+  readonly #secrets: readonly string[];
+
+  constructor(secrets: readonly string[]) {
+    this.#secrets = secrets;
+  }
+
+  all(configuration: Configuration): unknown {
+    const { admin, controlSocket } = configuration;
+    return this.#shown({
+      listeners: named(configuration.listeners, ({ kind, address, port }) => ({ kind, port, address })),
+      publicPort: configuration.publicPort,
+      admin: { address: admin.address, port: admin.port },
+      controlSocket,
+      workers: configuration.workers,
+      log: { level: configuration.logLevel, format: configuration.logFormat },
+      trustedProxies: configuration.trustedProxies,
+      certificates: configuration.certificates.map(({ certFile, keyFile }) => ({ cert: certFile, key: keyFile })),
+      limits: groupLimits(configuration.limits),
+      pools: named(configuration.pools, printPool),
+      hosts: named(configuration.hosts, ({ routes }) => ({ routes: routes.map((route) => this.#route(route)) })),
+    });
+  }
+
+  #route(route: ConfiguredRoute): unknown {
+    const { parameters, base } = route.action as { parameters?: Parameters; base?: boolean };
+    const limits = groupLimits(route.limits);
+    return {
+      path: route.path === '' ? '/' : route.path,
+      stripPrefix: route.prefix === '' ? undefined : true,
+      name: route.name,
+      answers: route.answers,
+      compress: route.compress,
+      base: route.prefix === '' ? undefined : base,
+      ...this.#action(route.action),
+      parameters:
+        parameters === undefined
+          ? undefined
+          : { script: this.#parameters(parameters.script), embed: this.#parameters(parameters.embed) },
+      limits: Object.keys(limits).length === 0 ? undefined : limits,
+      request: this.#rules(route.requestRules),
+      response: this.#rules(route.responseRules),
+    };
+  }
+
+  #action(action: Action): object {
+    switch (action.kind) {
+      case 'proxy':
+        return { proxy: action.pool };
+      case 'files':
+        return { files: { root: action.root, fallback: action.fallback } };
+      case 'redirect': {
+        const query = /\?(.*)$/.exec(action.to)?.[1] ?? '';
+        const to = redactQuery(query) === query ? action.to : this.#mask();
+        return { redirect: { to, status: action.status } };
+      }
+      case 'reply':
+        return {
+          reply: { status: action.status, body: action.body === '' ? undefined : action.body, type: action.type },
+        };
+    }
+  }
+
+  #parameters(values: { readonly [key: string]: Json }): Record<string, Json> {
+    return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, this.#parameter(key, value)]));
+  }
+
+  #parameter(key: string, value: Json): Json {
+    if (Array.isArray(value)) return value.map((each: Json) => this.#parameter(key, each));
+    if (typeof value === 'object' && value !== null) return this.#parameters(value as { readonly [key: string]: Json });
+    if (typeof value === 'boolean' || value === null || value === '') return value;
+    // A user and a password in a URL, or a JWT.
+    const tells = typeof value === 'string' && /:\/\/[^/?#]*@|eyJ/.test(value);
+    return isSecretName(key) || tells ? this.#mask() : value;
+  }
+
+  #rules(rules: HeaderRules | undefined): unknown {
+    if (rules === undefined) return undefined;
+    return {
+      remove: rules.remove.length === 0 ? undefined : rules.remove,
+      set: this.#fields(rules.set),
+      add: this.#fields(rules.add),
+    };
+  }
+
+  #fields(flat: readonly string[]): unknown {
+    if (flat.length === 0) return undefined;
+    const fields: [string, string][] = [];
+    for (let i = 0; i < flat.length; i += 2) {
+      const name = flat[i]!;
+      const isSecret = (fieldFlags(name) & SECRET) !== 0 || isSecretName(name) || /auth|cookie/i.test(name);
+      fields.push([name, isSecret ? this.#mask() : flat[i + 1]!]);
+    }
+    return Object.fromEntries(fields);
+  }
+
+  #mask(): string {
+    this.masked++;
+    return MASKED;
+  }
+
+  /** Without what is not said, with a dollar as the file writes it, and without what came from a file for secrets. */
+  #shown(value: unknown): unknown {
+    if (typeof value === 'string') {
+      return this.#secrets.some((secret) => value.includes(secret)) ? this.#mask() : value.replaceAll('$', '$$$$');
+    }
+    if (Array.isArray(value)) return value.map((each) => this.#shown(each));
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .filter(([, each]) => each !== undefined)
+        .map(([key, each]) => [key.replaceAll('$', '$$$$'), this.#shown(each)]),
+    );
+  }
+}
+
+function named<T extends { readonly name: string }>(values: readonly T[], print: (value: T) => unknown): object {
+  return Object.fromEntries(values.map((value) => [value.name, print(value)]));
+}
+
+function printPool({ endpoints, host, ca, serverName }: ConfiguredPool): unknown {
+  return { endpoints: endpoints.map(writeEndpoint), host, ca: ca?.file, serverName };
+}

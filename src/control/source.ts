@@ -1,0 +1,28 @@
+// Where the configuration comes from: a file, or the environment alone.
+
+import type { Configuration, Environment, Reach } from './configuration.ts';
+import { readEnvironment } from './environment.ts';
+import { readConfigurationFile, readReach } from './file.ts';
+
+export interface Source {
+  /** undefined: the environment. */
+  readonly file: string | undefined;
+  /** Reads it, anew each time. Throws a ConfigError. */
+  load(): Configuration;
+  /** Only where the instance that runs by it is reached: nothing else in it needs to be right. Throws a ConfigError. */
+  reach(): Reach;
+}
+
+/** `--config FILE`, else PORTICO_CONFIG, else the environment. */
+export function sourceOf(given: string | undefined, environment: Environment): Source {
+  const file = given ?? (environment.PORTICO_CONFIG?.trim() || undefined);
+  if (file !== undefined) {
+    return { file, load: () => readConfigurationFile(file, environment), reach: () => readReach(file, environment) };
+  }
+  const { ADMIN_HOST, ADMIN_PORT, PORTICO_SOCKET } = environment;
+  return {
+    file,
+    load: () => readEnvironment(environment),
+    reach: () => readEnvironment({ ADMIN_HOST, ADMIN_PORT, PORTICO_SOCKET }),
+  };
+}

@@ -1,0 +1,118 @@
+// portico adapt: the two Caddyfiles of the FAQ become configurations that say what its variables say; all else is refused by its line.
+
+import t from 'tap';
+import { adaptCaddyfile } from '../../src/control/adapt.ts';
+import { compile } from '../../src/control/compile.ts';
+import type { Configuration } from '../../src/control/configuration.ts';
+import { readEnvironment } from '../../src/control/environment.ts';
+import { ConfigError } from '../../src/control/problem.ts';
+import { readText } from '../support/configuration-file.ts';
+
+const SITE = (name: string, service: string, path = '', more = '') => `
+http://{$${name}}:8000${path}, https://{$${name}}:8000${path} {
+${more}  tls {$SSL_CRT} {$SSL_KEY}
+  reverse_proxy {$${service}}:80
+}
+`;
+const HEAD = `# Port 7000 is for incoming http -> redirect it to https
+:7000 {
+  redir https://{host}{uri}
+}`;
+const TWO_DOMAINS = HEAD + SITE('FRONTEND_DNS', 'FRONTEND_SERVICE') + SITE('BACKEND_DNS', 'BACKEND_SERVICE');
+const ONE_DOMAIN =
+  HEAD +
+  SITE('FRONTEND_DNS', 'FRONTEND_SERVICE') +
+  SITE('FRONTEND_DNS', 'BACKEND_SERVICE', '/_api/*', '  uri strip_prefix _api\n');
+const VARIABLES = {
+  ...{ FRONTEND_DNS: 'toucan.example', FRONTEND_SERVICE: 'frontend', BACKEND_SERVICE: 'backend' },
+  ...{ SSL_CRT: '/certs/a.crt', SSL_KEY: '/certs/a.key' },
+};
+
+/** What decides where a request goes; names and what our own answers look like are not in a Caddyfile. */
+function essence(configuration: Configuration) {
+  const { listeners, hosts, pools, publicPort } = compile(configuration, {
+    ...{ generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) },
+  });
+  const routes = hosts.map((host) => [
+    host.name,
+    host.routes.map(({ path, prefix, action }) => ({ path, prefix, action })),
+  ]);
+  return {
+    listeners,
+    routes,
+    pools,
+    publicPort,
+    certificates: configuration.certificates.map(({ certFile, keyFile }) => [certFile, keyFile]),
+  };
+}
+
+for (const [name, caddyfile, variables] of [
+  ['two domains', TWO_DOMAINS, { ...VARIABLES, BACKEND_DNS: 'api.example' }],
+  ['one domain', ONE_DOMAIN, VARIABLES],
+] as const) {
+  t.test(name, async (t) => {
+    const { text, warnings } = adaptCaddyfile(caddyfile, 'Caddyfile');
+    t.strictSame(essence(readText(text, variables)), essence(readEnvironment(variables)), text);
+    t.match(warnings, [/301 \(308/, /HTTPS only/]);
+  });
+}
+
+t.test('names and ports as they are, and several upstreams', async (t) => {
+  const { text } = adaptCaddyfile(
+    'a.example, https://b.example:8443 {\n tls "/c d.crt" `/c d.key` # files\n reverse_proxy x:1 https://y {$Z:z}\n}',
+    'Caddyfile',
+  );
+  const read = readText(text);
+  t.match(essence(read), {
+    listeners: [
+      { name: 'https-8443', port: 8443 },
+      { name: 'https-443', port: 443 },
+    ],
+    routes: [['a.example'], ['b.example']],
+    certificates: [['/c d.crt', '/c d.key']],
+  });
+  t.strictSame(read.pools[0]!.endpoints, [
+    { host: 'x', port: 1, tls: false },
+    { host: 'y', port: 443, tls: true },
+    { host: 'z', port: 80, tls: false },
+  ]);
+});
+
+t.test('what is not understood is refused by its line, all at once', async (t) => {
+  const text = `{
+  email a@b.example
+}
+(snippet) {
+}
+a.example {
+  tls c k
+  reverse_proxy /api/* x:1
+  encode gzip
+  handle /x {
+  }
+}
+:80 {
+  redir https://x.example/
+}
+b.example {
+  reverse_proxy b
+}
+c.example/x {
+  tls c k
+  uri strip_prefix /y
+  reverse_proxy c
+}
+import other
+open.example {
+`;
+  try {
+    adaptCaddyfile(text, 'Caddyfile');
+    t.fail('it is refused');
+  } catch (error) {
+    t.ok(error instanceof ConfigError);
+    const { problems } = error as ConfigError;
+    const lines = new Set(problems.map(({ place }) => Number(/^Caddyfile:(\d+):1$/.exec(place)![1])));
+    for (const line of [1, 2, 4, 8, 9, 10, 14, 16, 19, 24, 25]) t.ok(lines.has(line), `line ${line}`);
+    for (const { hint } of problems) t.match(hint, /\w{3}/);
+  }
+});

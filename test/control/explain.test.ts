@@ -1,0 +1,62 @@
+// portico explain: the way of a request, as the configuration says it.
+
+import t from 'tap';
+import { explanation } from '../../src/control/explain.ts';
+import { readText, SMALL } from '../support/configuration-file.ts';
+
+const configuration = readText(
+  `${SMALL.replace(
+    '      - proxy: backend\n',
+    `      - path: /_api
+        stripPrefix: true
+        proxy: backend
+        limits: { downstream: { bodyBytes: 2g } }
+      - path: /old
+        redirect: { to: "https://b.example{uri}", status: 302 }
+  "*.w.example":
+    routes:
+      - reply: { status: 204 }
+`,
+  )}publicPort: 8443\n`.replace(
+    'listeners:\n',
+    'listeners:\n  http:\n    kind: redirect\n    address: 127.0.0.1\n    port: 80\n',
+  ),
+);
+
+t.test('each way', async (t) => {
+  const cases: [url: string, lines: RegExp[]][] = [
+    [
+      'https://A.example:8443/_api//x?y',
+      [
+        /^listener {3}https: tls, all addresses port 8000$/,
+        /^host {7}a\.example$/,
+        /^route {6}a\.example\/_api \(path \/_api\)$/,
+        /^action {5}proxy to the pool backend: http:\/\/backend$/,
+        /^upstream {3}\/x\?y with Host a\.example$/,
+        /^limit {6}downstream\.bodyBytes: 2g \(of the route\)$/,
+        /^limit {6}downstream\.bodyTimeout: 1m$/,
+      ],
+    ],
+    ['a.example/old', [/https/, /host/, /route/, /^action {5}redirect 302 to https:\/\/b\.example\{uri\}$/]],
+    ['https://x.w.example', [/https/, /\*\.w\.example/, /path \//, /^action {5}reply 204/]],
+    ['https://a.example/none', [/https/, /host/, /none is for this path/, /404/]],
+    ['https://none.example/', [/https/, /no site is named none\.example/, /404/]],
+    [
+      'http://x.w.example/q?r',
+      [/http: redirect, 127\.0\.0\.1 port 80/, /host/, /301.*https:\/\/x\.w\.example:8443\/q\?r$/],
+    ],
+    ['https://a.example/_api/../x', [/^answer {5}400: the path holds a dot segment/]],
+  ];
+  for (const [url, lines] of cases) {
+    const said = explanation(url, configuration);
+    lines.forEach((line, i) => {
+      t.match(said[i], line, url);
+    });
+  }
+});
+
+t.test('what is no URL is refused', async (t) => {
+  for (const url of ['', '/', 'ftp://a.example/', 'https://', 'https://u@a.example/', 'a b']) {
+    t.throws(() => explanation(url, configuration), { message: /is no URL of a site/ }, url);
+  }
+});

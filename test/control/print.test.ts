@@ -1,0 +1,103 @@
+// validate -T: what is printed is read back to the same snapshot, and no secret is in it.
+
+import t from 'tap';
+import { compile } from '../../src/control/compile.ts';
+import type { Configuration } from '../../src/control/configuration.ts';
+import { readEnvironment } from '../../src/control/environment.ts';
+import { readConfiguration } from '../../src/control/file.ts';
+import { printConfiguration } from '../../src/control/print.ts';
+import { changed, problemsIn, readText } from '../support/configuration-file.ts';
+
+const snapshotOf = (configuration: Configuration) =>
+  compile(configuration, { generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) });
+
+const pathsOf = ({ certificates }: Configuration) => certificates.map(({ certFile, keyFile }) => [certFile, keyFile]);
+
+const COMMON = {
+  ...{ FRONTEND_DNS: 'toucan.example', FRONTEND_SERVICE: 'f1:81,https://f2,[::1]:5000', BACKEND_SERVICE: 'backend' },
+  ...{ SSL_CRT: '/certs/a.crt', SSL_KEY: '/certs/a.key' },
+};
+
+t.test('the environment, printed and read back', async (t) => {
+  const cases: Record<string, string>[] = [
+    COMMON,
+    { ...COMMON, BACKEND_DNS: 'api.example', LISTEN_HOST: '::1', ADMIN_HOST: '0.0.0.0', ADMIN_PORT: '1', WORKERS: '1' },
+    {
+      ...COMMON,
+      TRUSTED_PROXIES: '10.0.0.0/8,::1',
+      LOG_LEVEL: 'debug',
+      PUBLIC_HTTPS_PORT: '8443',
+      API_PREFIX: "/a~$&'b",
+    },
+    {
+      ...COMMON,
+      HEAD_LIMIT: '33333',
+      BODY_LIMIT: '3g',
+      HEAD_TIMEOUT: '61',
+      RESPONSE_TIMEOUT: '3h',
+      DRAIN_TIMEOUT: '0',
+    },
+    {
+      ...COMMON,
+      LOG_FORMAT: 'combined',
+      FRONTEND_HOST: 'bucket.example:81',
+      FRONTEND_COMPRESS: 'off',
+      BACKEND_COMPRESS: 'on',
+      REWRITE_PARAMS: 'on',
+      TC_PARAMS_TENANT: 'x',
+    },
+  ];
+  for (const variables of cases) {
+    const configuration = readEnvironment(variables);
+    const { text, masked } = printConfiguration(configuration);
+    t.equal(masked, 0);
+    const again = readConfiguration(Buffer.from(text), '/elsewhere/portico.yaml', {});
+    t.strictSame(snapshotOf(again), snapshotOf(configuration), text);
+    const { workers, controlSocket } = configuration;
+    t.strictSame(pathsOf(again), pathsOf(configuration), 'of the same files, wherever the printed one lies');
+    t.match(again, { workers, controlSocket, admin: { ...configuration.admin, setting: {} } });
+    t.equal(printConfiguration(again).text, text, 'and printed again it is the same text');
+  }
+});
+
+t.test('the base of pages is printed where it counts, and read back', async (t) => {
+  const more = (base: string) =>
+    `      - path: /a\n        stripPrefix: true\n        proxy: backend\n${base}      - proxy: backend`;
+  for (const base of ['', '        base: true\n']) {
+    const configuration = readText(changed('- proxy:', more(base)));
+    const { text } = printConfiguration(configuration);
+    t.strictSame(text.match(/\bbase: \w+/g), [base === '' ? 'base: false' : 'base: true']);
+    t.strictSame(snapshotOf(readText(text)).hosts, snapshotOf(configuration).hosts);
+  }
+});
+
+t.test('secrets are masked by what they are called, and refused when they are read back so', async (t) => {
+  const root = '        parameters:\n          script:\n';
+  const keys =
+    '            PASSWORD: hunter2\n            NESTED: { api_key: hunter2, plain: seen }\n            URL: https://u:hunter2@x/\n            TOKENS: []\n            ENABLED: "$$5"';
+  const fields =
+    '        request:\n          set:\n            Authorization: Bearer hunter2\n            X-Api-Key: hunter2\n            X-Plain: seen too';
+  const text = changed(
+    '- proxy:',
+    `      - proxy: backend\n${root}${keys}\n${fields}\n      - path: /out\n        redirect: { to: "https://x/?token=hunter2" }`,
+  );
+  const { text: printed, masked } = printConfiguration(readText(text));
+  t.equal(masked, 6);
+  t.notMatch(printed, 'hunter2');
+  for (const shown of ['plain: seen', 'X-Plain: seen too', 'TOKENS: []', 'ENABLED: $$5'])
+    t.ok(printed.includes(shown), shown);
+  const refused = problemsIn(printed);
+  t.equal(refused.length, 6);
+  for (const problem of refused)
+    t.match(problem, /^portico\.yaml:\d+:\d+ .*: is a secret that was not printed \(put the secret in/);
+});
+
+t.test('what came from a file for secrets is masked wherever it stands', async (t) => {
+  const configuration = {
+    ...readText(changed('- proxy:', '      - reply: { status: 200, body: "a hunter2 b" }')),
+    secrets: ['hunter2'],
+  };
+  const { text, masked } = printConfiguration(configuration);
+  t.notMatch(text, 'hunter2');
+  t.equal(masked, 1);
+});
