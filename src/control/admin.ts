@@ -1,19 +1,22 @@
 // The admin listener: the health of this instance, for orchestrators and for people. On loopback unless told otherwise.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Family } from '../model/measures.ts';
 import type { Scrape } from '../telemetry/scrape.ts';
 
 /** One line of a verbose answer. */
 export interface Check {
   readonly name: string;
   readonly ok: boolean;
+  /** Not as it should be, but no reason to send nobody here. */
+  readonly warns?: boolean;
   /** In words, when there is something to say. */
   readonly detail?: string;
 }
 
 /** What the admin listener tells. */
 export interface Told {
-  checks(): readonly Check[];
+  checks(): Promise<readonly Check[]>;
   scrape(accept: string): Promise<Scrape>;
 }
 
@@ -51,7 +54,7 @@ function answer(request: IncomingMessage, response: ServerResponse, told: Told):
       return report(response, [{ name: 'process', ok: true }], verbose, 'livez');
     case '/readyz':
     case '/healthz':
-      return report(response, told.checks(), verbose, path.slice(1));
+      return sendChecks(response, told, verbose, path.slice(1));
     case '/metrics':
       return sendScrape(request, response, told);
     default:
@@ -59,15 +62,41 @@ function answer(request: IncomingMessage, response: ServerResponse, told: Told):
   }
 }
 
-/** The form that Kubernetes made common: `ok`, or a line a check. */
+function sendChecks(response: ServerResponse, told: Told, verbose: boolean, name: string): void {
+  told.checks().then(
+    (checks) => report(response, checks, verbose, name),
+    (error: Error) => send(response, 500, `the checks could not be made: ${error.message}\n`),
+  );
+}
+
+/** The form that Kubernetes made common: `ok`, or a line a check. What only warns is no reason to be not ready. */
 function report(response: ServerResponse, checks: readonly Check[], verbose: boolean, name: string): void {
   const ok = checks.every((check) => check.ok);
   if (ok && !verbose) return send(response, 200, 'ok\n');
   const lines = checks.map((check) => {
-    const state = `[${check.ok ? '+' : '-'}]${check.name} ${check.ok ? 'ok' : 'failed'}`;
+    const [sign, word] = !check.ok ? ['-', 'failed'] : check.warns === true ? ['!', 'warn'] : ['+', 'ok'];
+    const state = `[${sign}]${check.name} ${word}`;
     return check.detail === undefined ? state : `${state}: ${check.detail}`;
   });
   send(response, ok ? 200 : 503, `${lines.join('\n')}\n${name} check ${ok ? 'passed' : 'failed'}\n`);
+}
+
+/** A pool whose endpoints are down is a warning: the door that explains an outage must stay open. */
+export function upstreamChecks(groups: readonly (readonly Family[])[]): Check[] {
+  const down = new Map<string, Set<string>>();
+  for (const family of groups.flat()) {
+    if (family.name !== 'portico_upstream_up') continue;
+    for (const { labels, value } of family.values) {
+      const endpoints = down.get(String(labels.pool)) ?? new Set();
+      if (value === 0) endpoints.add(String(labels.endpoint));
+      down.set(String(labels.pool), endpoints);
+    }
+  }
+  return [...down].map(([pool, endpoints]) => {
+    const name = `upstream-${pool}`;
+    if (endpoints.size === 0) return { name, ok: true };
+    return { name, ok: true, warns: true, detail: `the last connect failed to ${[...endpoints].sort().join(', ')}` };
+  });
 }
 
 function sendScrape(request: IncomingMessage, response: ServerResponse, told: Told): void {

@@ -35,6 +35,7 @@ export function compile(configuration: Configuration, materials: Materials): Sna
     publicPort: configuration.publicPort,
     limits,
     logLevel: configuration.logLevel,
+    logFormat: configuration.logFormat,
   });
 }
 

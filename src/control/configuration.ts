@@ -1,6 +1,6 @@
 // The configuration: what the operator asked for, checked; whichever way it was read, the supervisor compiles it to a snapshot.
 
-import type { Endpoint, Limits, Listener, LogLevel, Route, RouteLimits } from '../model/snapshot.ts';
+import type { Endpoint, Limits, Listener, LogFormat, LogLevel, Route, RouteLimits } from '../model/snapshot.ts';
 
 export interface Configuration extends Reach {
   /** The embedded demo is served, with a certificate of our own making. */
@@ -10,6 +10,7 @@ export interface Configuration extends Reach {
   readonly publicPort: number;
   readonly workers: number;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly trustedProxies: readonly string[];
   /** The first is served when no name fits. Empty in the demo until it has made its own. */
   readonly certificates: readonly CertificatePair[];

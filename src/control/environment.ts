@@ -1,8 +1,9 @@
 // The environment's variables, read to a configuration: all that is wrong at once, each with what to set.
 
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { type Endpoint, LIMITS, type LogLevel, type Parameters } from '../model/snapshot.ts';
+import { type Endpoint, LIMITS, type LogFormat, type LogLevel, type Parameters } from '../model/snapshot.ts';
 import type {
   CertificatePair,
   Configuration,
@@ -36,7 +37,8 @@ const DROP_IN: readonly string[] = [
 ];
 const OTHERS: readonly string[] = [
   ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
-  ...['TRUSTED_PROXIES', 'WORKERS', 'LOG_LEVEL'],
+  ...['TRUSTED_PROXIES', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT'],
+  ...['FRONTEND_HOST', 'FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
   ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
 ];
 
@@ -51,6 +53,7 @@ export const DEFAULT_WORKERS = SHARES_PORTS ? availableParallelism() : 1;
 export const MOST_WORKERS = SHARES_PORTS ? 256 : 1;
 
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
+export const LOG_FORMATS: readonly LogFormat[] = ['json', 'combined'];
 
 /** The variables that are set and that would configure us, were there no file. */
 export function variablesThatConfigure(environment: Environment): string[] {
@@ -70,6 +73,12 @@ interface Sites {
   readonly backend: readonly Endpoint[];
   /** The folder with the frontend's files; undefined: it has a server of its own. */
   readonly root: string | undefined;
+  /** The Host that the frontend is asked for; undefined: the client's own. */
+  readonly frontendHost: string | undefined;
+  /** Parameters are written into the answers of the frontend's own server. */
+  readonly rewrites: boolean;
+  /** Whose answers are compressed on their way. */
+  readonly compress: { readonly frontend: boolean; readonly backend: boolean };
 }
 
 /** Reads the configuration. Throws a ConfigError that lists every problem. */
@@ -97,6 +106,7 @@ export function readEnvironment(environment: Environment): Configuration {
     publicPort,
     workers: reader.whole('WORKERS', DEFAULT_WORKERS, 1, MOST_WORKERS),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
+    logFormat: reader.oneOf('LOG_FORMAT', LOG_FORMATS, 'json') as LogFormat,
     trustedProxies: reader.networks('TRUSTED_PROXIES'),
     certificates: demo ? [] : [readCertificatePair(reader)],
     limits: { ...LIMITS, ...reader.limits() },
@@ -105,38 +115,39 @@ export function readEnvironment(environment: Environment): Configuration {
     warnings: reader.warnings,
     secrets: [],
   };
-  if (sites.root === undefined && reader.parameters().length > 0) {
-    reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT');
+  const writesParameters = sites.root !== undefined || sites.rewrites;
+  if (!writesParameters && reader.parameters().length > 0) {
+    reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT or REWRITE_PARAMS=on');
   }
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
-  if (sites.root !== undefined) reader.warnings.push(...warnOfParameters(sites, sites.root, parameters, configuration));
+  if (writesParameters) reader.warnings.push(...warnOfParameters(sites, parameters, configuration));
   return configuration;
 }
 
 const variable = (name: string) => ({ place: name, name });
 
-function makePools({ root, frontend, backend }: Sites): ConfiguredPool[] {
-  const pool = (name: string, endpoints: readonly Endpoint[]): ConfiguredPool => ({
-    ...{ name, endpoints },
-    ...{ host: undefined, ca: undefined, serverName: undefined },
+function makePools({ root, frontend, backend, frontendHost }: Sites): ConfiguredPool[] {
+  const pool = (name: string, endpoints: readonly Endpoint[], host?: string): ConfiguredPool => ({
+    ...{ name, endpoints, host },
+    ...{ ca: undefined, serverName: undefined },
   });
-  return root === undefined ? [pool('frontend', frontend), pool('backend', backend)] : [pool('backend', backend)];
+  const backends = pool('backend', backend);
+  return root === undefined ? [pool('frontend', frontend, frontendHost), backends] : [backends];
 }
 
-/** Compression is on for the frontend and off for the backend, which knows itself what it sends. */
 function makeHosts(sites: Sites, parameters: Parameters, publicPort: number): ConfiguredHost[] {
-  const { frontendName, backendName, apiPrefix, root } = sites;
+  const { frontendName, backendName, apiPrefix, root, rewrites, compress } = sites;
   const backend: ConfiguredRoute = {
-    ...{ name: 'backend', path: '', prefix: '', action: { kind: 'proxy', pool: 'backend' } },
-    ...{ answers: 'json', compress: false, limits: {} },
+    ...{ name: 'backend', path: '', prefix: '', action: { kind: 'proxy', pool: 'backend', base: false } },
+    ...{ answers: 'json', compress: compress.backend, limits: {} },
   };
   const makeFrontend = (written: Parameters): ConfiguredRoute => ({
     ...{ name: 'frontend', path: '', prefix: '' },
     action:
       root === undefined
-        ? { kind: 'proxy', pool: 'frontend' }
-        : { kind: 'files', root, parameters: written, fallback: true },
-    ...{ answers: 'page', compress: true, limits: {} },
+        ? { kind: 'proxy', pool: 'frontend', ...(rewrites ? { parameters: written } : {}), base: false }
+        : { kind: 'files', root, parameters: written, fallback: true, base: false },
+    ...{ answers: 'page', compress: compress.frontend, limits: {} },
   });
   const arrange = (frontend: ConfiguredRoute): ConfiguredHost[] =>
     backendName === undefined
@@ -150,19 +161,24 @@ function makeHosts(sites: Sites, parameters: Parameters, publicPort: number): Co
   return arrange(makeFrontend(withBaseRoute(parameters, base)));
 }
 
-function warnOfParameters(sites: Sites, root: string, own: Parameters, { hosts, publicPort }: Configuration): string[] {
-  const base = apiBaseRoute(sites.frontendName, hosts, publicPort)!;
+function warnOfParameters(
+  { frontendName, root }: Sites,
+  own: Parameters,
+  { hosts, publicPort }: Configuration,
+): string[] {
+  const base = apiBaseRoute(frontendName, hosts, publicPort)!;
   const warnings: string[] = [];
   for (const [name, value] of [
     ['TC_PARAMS_API_BASEROUTE', own.script.API_BASEROUTE],
     ['EMBED_PARAMS_API_BASEROUTE', own.embed.API_BASEROUTE],
   ] as const) {
-    if (value === undefined || leadsToRoute(value, sites.frontendName, hosts, publicPort)) continue;
+    if (value === undefined || leadsToRoute(value, frontendName, hosts, publicPort)) continue;
     warnings.push(
       `${name} leads to nothing that is served here: the API is at ${base} (without the variable that is what is written)`,
     );
   }
-  return [...warnings, ...parameterRemarks(root, withBaseRoute(own, base))];
+  // What a server of its own has in its files is not known before it is asked: a worker tells of that.
+  return root === undefined ? warnings : [...warnings, ...parameterRemarks(root, withBaseRoute(own, base))];
 }
 
 function demoSites(reader: VariableReader): Sites {
@@ -173,6 +189,9 @@ function demoSites(reader: VariableReader): Sites {
     frontend: [],
     backend: [],
     root: undefined,
+    frontendHost: undefined,
+    rewrites: false,
+    compress: readCompress(reader),
   };
 }
 
@@ -211,7 +230,15 @@ function readSites(reader: VariableReader): Sites {
     frontend,
     backend,
     root,
+    frontendHost: readFrontendHost(reader, root, frontend),
+    rewrites: readRewrites(reader, root),
+    compress: readCompress(reader),
   };
+}
+
+/** On for the frontend and off for the backend, whose answers may hold secrets beside what was asked. */
+function readCompress(reader: VariableReader): Sites['compress'] {
+  return { frontend: reader.onOff('FRONTEND_COMPRESS', true), backend: reader.onOff('BACKEND_COMPRESS', false) };
 }
 
 /** The frontend from disk: its folder. */
@@ -229,6 +256,32 @@ function readRoot(reader: VariableReader): string | undefined {
   const problem = rootProblem(root, true);
   if (problem !== undefined) reader.problem('FRONTEND_ROOT', problem.message, problem.hint);
   return root;
+}
+
+function readRewrites(reader: VariableReader, root: string | undefined): boolean {
+  const rewrites = reader.onOff('REWRITE_PARAMS', false);
+  if (!rewrites || root === undefined) return rewrites;
+  reader.warnings.push('REWRITE_PARAMS has no effect with FRONTEND_ROOT, whose files get their parameters in any case');
+  return false;
+}
+
+/**
+ * A server behind an https:// URL (a bucket, another site) knows itself by the name in it, which its certificate has too. One on the
+ * inner network gets the client's Host, as from the sample's Caddy.
+ */
+function readFrontendHost(
+  reader: VariableReader,
+  root: string | undefined,
+  endpoints: readonly Endpoint[],
+): string | undefined {
+  if (reader.text('FRONTEND_HOST') !== undefined) {
+    if (root !== undefined) reader.warnings.push('FRONTEND_HOST has no effect with FRONTEND_ROOT: nobody is asked');
+    return reader.authority('FRONTEND_HOST');
+  }
+  const [first, ...others] = endpoints;
+  if (first === undefined || !first.tls || isIP(first.host) !== 0) return undefined;
+  if (others.some((other) => !other.tls || other.host !== first.host)) return undefined;
+  return first.port === 443 || others.length > 0 ? first.host : `${first.host}:${first.port}`;
 }
 
 function readCertificatePair(reader: VariableReader): CertificatePair {

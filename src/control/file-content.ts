@@ -62,6 +62,7 @@ export class ContentReader {
       publicPort,
       workers: content.workers ?? DEFAULT_WORKERS,
       logLevel: content.log?.level ?? 'info',
+      logFormat: content.log?.format ?? 'json',
       trustedProxies: content.trustedProxies ?? [],
       certificates: (content.certificates ?? []).map(({ cert, key }) => ({
         certFile: resolve(dirname(this.#file), cert.value),
@@ -195,6 +196,11 @@ export class ContentReader {
       return where.problem(what, 'give one of proxy, files, redirect, reply');
     }
     if (given[0]!.value === undefined) return undefined;
+    const answersPages = (proxy ?? files) !== undefined;
+    if (route.base !== undefined && !(answersPages && route.stripPrefix?.value === true)) {
+      route.base.at.problem('has no effect here', 'base belongs to proxy and files with stripPrefix: true');
+    }
+    const base = route.base?.value ?? false;
     if (proxy === undefined && route.parameters !== undefined && files === undefined) {
       route.parameters.at.problem('has no effect here', 'parameters belong to proxy and files');
     }
@@ -206,14 +212,14 @@ export class ContentReader {
         const hint = names.length === 0 ? 'add it below pools' : `the pools are ${names.slice(0, 20).join(', ')}`;
         proxy.at.problem(`no pool is named "${proxy.value}"`, hint);
       }
-      return { kind: 'proxy', pool: proxy.value };
+      return { kind: 'proxy', pool: proxy.value, base };
     }
     if (files?.value !== undefined) {
       const root = this.#path(files.value.root.value)!;
       const fallback = files.value.fallback ?? true;
       const problem = rootProblem(root, fallback);
       if (problem !== undefined) files.value.root.at.problem(problem.message, problem.hint);
-      return { kind: 'files', root, parameters: undefined, fallback };
+      return { kind: 'files', root, parameters: undefined, fallback, base };
     }
     if (redirect?.value !== undefined)
       return { kind: 'redirect', to: redirect.value.to, status: redirect.value.status };

@@ -3,7 +3,7 @@
 import { FRAMING, fieldFlags, HOP_BY_HOP, IDENTITY } from '../http/headers.ts';
 import { readAuthority } from '../http/target.ts';
 import type { Endpoint, Json, Limits } from '../model/snapshot.ts';
-import { LOG_LEVELS, MOST_WORKERS } from './environment.ts';
+import { LOG_FORMATS, LOG_LEVELS, MOST_WORKERS } from './environment.ts';
 import { readParameter } from './frontend-root.ts';
 import { LIMIT_SETTINGS, type LimitSetting, readLimit } from './limits.ts';
 import {
@@ -28,6 +28,7 @@ import {
   MAX_ENDPOINTS,
   readAddress,
   readEndpoint,
+  readHost,
   readHostName,
   readPath,
   readWhole,
@@ -57,6 +58,7 @@ const ADMIN = object({
 
 const LOG = object({
   level: optional(choice(LOG_LEVELS), 'The least serious lines that are written; info without it'),
+  format: optional(choice(LOG_FORMATS), 'How access lines are written; json without it'),
 });
 
 const CERTIFICATE = object({
@@ -148,11 +150,7 @@ const POOL = object({
     'Where it listens: URLs like http://backend:80; several share the load',
   ),
   host: optional(
-    parsed('a host name', STRING, (value) =>
-      readAuthority(value) === undefined
-        ? new Wrong(`is "${value}", which is no host name`, 'give a host, or host:port')
-        : value,
-    ),
+    parsed('a host name', STRING, readHost),
     "The Host that the endpoints get in place of the client's, like that of a bucket",
   ),
   ca: optional(placed(file), 'For https: the file of the authority that vouches for them, PEM'),
@@ -264,6 +262,10 @@ const ROUTE = object({
   redirect: optional(given(REDIRECT), 'Action: send the client elsewhere'),
   reply: optional(given(REPLY), 'Action: answer with this'),
   parameters: optional(placed(PARAMETERS), "The frontend's run-time parameters, with proxy or files"),
+  base: optional(
+    placed(flag),
+    'With stripPrefix: <base href="/"> of pages is made to name the path, for which pools are asked for uncompressed answers; false without it',
+  ),
   compress: optional(flag, 'Compress answers of the pool for clients that accept it; false without it'),
   limits: optional(limits(true), 'Limits that differ from those of all'),
   request: optional(rules('request'), 'Header fields that the pool gets'),

@@ -37,7 +37,7 @@ class Printer {
       admin: { address: admin.address, port: admin.port },
       controlSocket,
       workers: configuration.workers,
-      log: { level: configuration.logLevel },
+      log: { level: configuration.logLevel, format: configuration.logFormat },
       trustedProxies: configuration.trustedProxies,
       certificates: configuration.certificates.map(({ certFile, keyFile }) => ({ cert: certFile, key: keyFile })),
       limits: groupLimits(configuration.limits),
@@ -47,7 +47,7 @@ class Printer {
   }
 
   #route(route: ConfiguredRoute): unknown {
-    const { parameters } = route.action as { parameters?: Parameters };
+    const { parameters, base } = route.action as { parameters?: Parameters; base?: boolean };
     const limits = groupLimits(route.limits);
     return {
       path: route.path === '' ? '/' : route.path,
@@ -55,6 +55,7 @@ class Printer {
       name: route.name,
       answers: route.answers,
       compress: route.compress,
+      base: route.prefix === '' ? undefined : base,
       ...this.#action(route.action),
       parameters:
         parameters === undefined

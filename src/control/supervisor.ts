@@ -5,7 +5,7 @@ import { type Demo, startDemo } from '../demo/demo.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
-import { type Admin, type Check, openAdmin } from './admin.ts';
+import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
 import { compile, namesOf } from './compile.ts';
 import type { Configuration, ConfiguredListener } from './configuration.ts';
@@ -253,7 +253,7 @@ class Supervisor {
     return renderScrape([families, await this.#ownFamilies(), ...(await this.#workers.families())], accept);
   }
 
-  #checks(): Check[] {
+  async #checks(): Promise<Check[]> {
     const { serving, wanted } = this.#workers;
     const reloaded = this.#reloads.lastSucceeded
       ? {}
@@ -263,6 +263,7 @@ class Supervisor {
       { name: 'listeners', ok: this.#started && serving > 0, detail: `${serving} of ${wanted} workers serve` },
       this.#checkCertificates(),
       { name: 'not-draining', ok: !this.#draining },
+      ...upstreamChecks(await this.#workers.families()),
     ];
   }
 

@@ -62,6 +62,12 @@ export function writeBytes(bytes: number): string | number {
   return unit === undefined ? bytes : `${bytes / SIZES[unit]}${unit}`;
 }
 
+/** A host, or host:port, as it is written in a Host field. */
+export function readHost(text: string): string | Wrong {
+  if (readAuthority(text) !== undefined) return text;
+  return new Wrong(`is "${text}", which is no host name`, 'give a host, or host:port, without https://');
+}
+
 export function readAddress(text: string): string | Wrong {
   if (isIP(text) !== 0) return text;
   const hint = 'give an address of this machine, like 0.0.0.0 or 127.0.0.1';

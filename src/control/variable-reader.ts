@@ -11,6 +11,7 @@ import {
   MAX_ENDPOINTS,
   readAddress,
   readEndpoint,
+  readHost,
   readHostName,
   readPath,
   readWhole,
@@ -61,6 +62,12 @@ export class VariableReader {
     return value === '' ? undefined : this.#accept(name, readHostName(value), undefined);
   }
 
+  /** A host, or host:port, as a Host field has it. */
+  authority(name: string): string | undefined {
+    const value = this.text(name);
+    return value === undefined ? undefined : this.#accept(name, readHost(value), undefined);
+  }
+
   whole(name: string, fallback: number, least: number, most: number): number {
     const value = this.text(name);
     return value === undefined ? fallback : this.#accept(name, readWhole(value, least, most), fallback);
@@ -89,6 +96,10 @@ export class VariableReader {
       limits[setting.field] = this.#accept(setting.variable!, readLimit(setting, value), LIMITS[setting.field]);
     }
     return limits;
+  }
+
+  onOff(name: string, fallback: boolean): boolean {
+    return this.oneOf(name, ['on', 'off'], fallback ? 'on' : 'off') === 'on';
   }
 
   oneOf(name: string, choices: readonly string[], fallback: string): string {

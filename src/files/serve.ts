@@ -12,6 +12,7 @@ import {
   contentRange,
   evaluateConditions,
   isTextType,
+  MIN_COMPRESSED,
   mayApplyRange,
   partHead,
   partsEnd,
@@ -25,7 +26,7 @@ import { Compressor } from './compress.ts';
 import { Kept } from './kept.ts';
 import { type FileFacts, type Found, type Lookup, Root } from './lookup.ts';
 import { mediaType } from './media-type.ts';
-import { PARAMETER_FILES, writeParameters } from './params.ts';
+import { etagOfBytes, MAX_REWRITTEN, type Rewrite, rewriteOfFile, rewriteWhole } from './rewrite.ts';
 
 export interface FileRequest {
   readonly method: string;
@@ -73,11 +74,8 @@ const ENDINGS: Readonly<Record<string, Coding>> = Object.freeze({ '.br': 'br', '
 const DEFAULT_KEPT_BYTES = 64 * 1024 * 1024;
 /** Up to here files are read whole and kept in memory. */
 const SMALL = 64 * 1024;
-/** Below, compressed and not, it is one packet; above, compressing would hold too much memory and time. */
-const MIN_COMPRESSED = 256;
+/** Above, compressing would hold too much memory and time. */
 const MAX_COMPRESSED = 8 * 1024 * 1024;
-/** A file of parameters is a page of text. */
-const MAX_PARAMETERS = 1024 * 1024;
 /** A file that changes between being found and being opened is found again, a few times. */
 const MAX_TRIES = 3;
 
@@ -132,11 +130,10 @@ export class Files {
   /** Undefined when the file was not what was found any more. */
   #serve(root: Root, action: FilesAction, request: FileRequest, found: Found): Outcome | Promise<Outcome> | undefined {
     const { facts } = found;
-    const kind = Object.hasOwn(PARAMETER_FILES, facts.path) ? PARAMETER_FILES[facts.path] : undefined;
-    if (kind !== undefined && action.parameters !== undefined && facts.size <= MAX_PARAMETERS) {
-      return this.#serveParameters(root, action.parameters, request, facts, kind);
-    }
     const type = mediaType(facts.path);
+    const rewrite = rewriteOfFile(action, request.prefix, facts.path, type);
+    if (rewrite !== undefined && facts.size <= MAX_REWRITTEN)
+      return this.#serveRewritten(root, rewrite, request, facts);
     const isText = isTextType(type) && facts.size >= MIN_COMPRESSED && facts.size <= MAX_COMPRESSED;
     const varies = found.siblings.size > 0 || isText;
     const coding = varies ? this.#chooseCoding(request, found, isText) : 'identity';
@@ -234,36 +231,36 @@ export class Files {
     );
   }
 
-  #serveParameters(
+  #serveRewritten(
     root: Root,
-    parameters: Parameters,
+    rewrite: Rewrite,
     request: FileRequest,
     facts: FileFacts,
-    kind: 'script' | 'embed',
   ): Outcome | Promise<Outcome> | undefined {
-    const key = `${facts.identity}:${this.#keyOf(parameters)}`;
+    const written = rewrite.kind === 'base' ? `base ${rewrite.prefix}` : this.#keyOf(rewrite.parameters);
+    const key = `${facts.identity}:${written}`;
+    const cache = rewrite.kind === 'base' ? cacheControl(facts.path) : 'no-store';
     const kept = this.#kept.get(key);
-    if (kept !== undefined) return this.#composeParameters(request, facts, kept);
+    if (kept !== undefined) return this.#composeRewritten(request, facts, kept, cache);
     const descriptor = root.open(facts);
     if (descriptor === undefined) return undefined;
     return readWhole({ descriptor, facts }).then(
-      (bytes) => {
-        const written = writeInto(bytes, kind, parameters);
-        this.#kept.put(key, written);
-        return this.#composeParameters(request, facts, written);
+      (read) => {
+        const bytes = Buffer.from(rewriteWhole(read, rewrite).bytes);
+        this.#kept.put(key, bytes);
+        return this.#composeRewritten(request, facts, bytes, cache);
       },
       (error: Error) => broken(facts, error),
     );
   }
 
-  /** Without Last-Modified: the parameters change without the file. */
-  #composeParameters(request: FileRequest, facts: FileFacts, bytes: Buffer): FileAnswer {
-    const etag = `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 27)}"`;
+  /** Without Last-Modified: what is written into a file changes without the file. */
+  #composeRewritten(request: FileRequest, facts: FileFacts, bytes: Buffer, cache: string): FileAnswer {
     const representation: Representation = {
-      validators: { etag, lastModified: undefined },
+      validators: { etag: etagOfBytes(bytes), lastModified: undefined },
       type: mediaType(facts.path),
       size: bytes.length,
-      fields: ['Cache-Control', 'no-store'],
+      fields: ['Cache-Control', cache],
       coding: 'identity',
     };
     return this.#withoutBody(request, representation) ?? this.#compose(request, representation, bytes, undefined);
@@ -407,17 +404,6 @@ function isHash(part: string): boolean {
   if (/^(?:[0-9a-f]+|[0-9A-F]+)$/.test(part)) return true;
   const isMixed = /[a-z]/.test(part) && /[A-Z]/.test(part);
   return /\d[A-Za-z]/.test(part) && (isMixed || /\d.*\d/.test(part));
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function writeInto(bytes: Buffer, kind: 'script' | 'embed', parameters: Parameters): Buffer {
-  try {
-    return Buffer.from(writeParameters(kind, utf8.decode(bytes), parameters).text);
-  } catch {
-    // Not UTF-8: nobody's parameters.
-    return bytes;
-  }
 }
 
 /** All bytes of an open file, which is closed. Rejects when it is not what it was. */

@@ -17,6 +17,8 @@ export const FRAMING = 16;
 export const SECRET = 32;
 /** Forbidden in a trailer section: framing, routing, authentication, and what must be known before the body (RFC 9110 §6.5.1). */
 export const NO_TRAILER = 64;
+/** Says which trace a request belongs to (W3C Trace Context). */
+export const TRACE = 128;
 
 const FIELDS: ReadonlyMap<string, number> = new Map([
   ['connection', HOP_BY_HOP | GUARDED | NO_TRAILER],
@@ -52,6 +54,8 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ['x-request-id', PROTECTED | IDENTITY | GUARDED | NO_TRAILER],
   ['client-cert', PROTECTED | IDENTITY | GUARDED | SECRET | NO_TRAILER],
   ['client-cert-chain', PROTECTED | IDENTITY | GUARDED | SECRET | NO_TRAILER],
+  ['traceparent', PROTECTED | TRACE | NO_TRAILER],
+  ['tracestate', PROTECTED | TRACE | NO_TRAILER],
   ['sec-websocket-protocol', PROTECTED | SECRET | NO_TRAILER],
 ]);
 

@@ -65,6 +65,11 @@ export function isWeakMatch(one: string, other: string): boolean {
   return opaque(one) === opaque(other);
 }
 
+/** The same tag for what is no more byte for byte the same. */
+export function weakened(etag: string): string {
+  return etag.startsWith('W/') ? etag : `W/${etag}`;
+}
+
 function opaque(etag: string): string {
   return etag.startsWith('W/') ? etag.slice(2) : etag;
 }
@@ -232,6 +237,9 @@ function readWeight(q: string): number {
   const weight = /^q[ \t]*=[ \t]*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/i.exec(q)?.[1];
   return weight === undefined ? 0 : Number(weight);
 }
+
+/** Fewer bytes than this are one packet, compressed or not. */
+export const MIN_COMPRESSED = 256;
 
 /** Types beyond `text/` that become clearly smaller. */
 const TEXT_TYPES: ReadonlySet<string> = new Set([

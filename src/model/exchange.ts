@@ -150,6 +150,10 @@ export class Exchange {
   /** The X-Forwarded-For to send on. */
   chain = '';
   trusted = false;
+  /** 32 hex digits. */
+  traceId = '';
+  /** The trace begins here: the client sent none, or none that is valid. */
+  beginsTrace = false;
   route: Route | undefined;
   acting: Acting | undefined;
 
@@ -162,6 +166,8 @@ export class Exchange {
   answeredAt = 0;
   settled = false;
   failure: Failure | undefined;
+  /** Who closed a tunnel in order; '' for all else. */
+  endedBy = '';
   /** The failure in words, for people. */
   detail = '';
 

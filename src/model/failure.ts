@@ -46,6 +46,8 @@ export const FAILURES = Object.freeze({
   lost: failure('connection_lost', 'upstream', 502, 'connection_terminated'),
   malformedResponse: failure('malformed_response', 'upstream', 502, 'http_protocol_error'),
   truncated: failure('response_truncated', 'upstream', 502, 'http_response_incomplete'),
+  /** What is rewritten is taken in whole, and only so much is. */
+  tooLargeToRewrite: failure('response_too_large', 'upstream', 502, 'http_response_body_size'),
   responseTimeout: failure('response_timeout', 'upstream', 504, 'http_response_timeout'),
   upstreamIdle: failure('upstream_idle', 'upstream', 504, 'connection_read_timeout'),
   busy: failure('too_many_waiting', 'upstream', 503, 'connection_limit_reached', true),

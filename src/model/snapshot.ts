@@ -17,8 +17,11 @@ export interface Snapshot {
   readonly publicPort: number;
   readonly limits: Limits;
   readonly logLevel: LogLevel;
+  /** Of the access lines; what else is logged is JSON in both. */
+  readonly logFormat: LogFormat;
 }
 
+export type LogFormat = 'json' | 'combined';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** A bound address. `tls` serves the routes over HTTP/1.1 and HTTP/2, `plain` without TLS, `redirect` sends to HTTPS. */
@@ -47,7 +50,7 @@ export interface Route {
   readonly action: Action;
   /** Whom our own answers are for: a program (`json`), or a person (`page`). */
   readonly answers: 'json' | 'page';
-  /** Answers of the upstream are compressed for clients that accept it. */
+  /** Text that an upstream sends as it is goes down compressed, for clients that accept it. Files are compressed in any case. */
   readonly compress: boolean;
   readonly limits: RouteLimits;
   /** What is done to the fields that the upstream gets, beyond what every route does. */
@@ -73,8 +76,10 @@ export interface ProxyAction {
   readonly kind: 'proxy';
   /** The pool's name. */
   readonly pool: string;
-  /** Written into the two files that hold parameters, as they pass. */
+  /** Written into the two files that hold parameters, as they pass; undefined: these are answers like others. */
   readonly parameters?: Parameters;
+  /** Where a prefix is taken off: `<base href="/">` of its pages is made to name the prefix. */
+  readonly base: boolean;
 }
 
 export interface RedirectAction {
@@ -101,6 +106,8 @@ export interface FilesAction {
   readonly parameters: Parameters | undefined;
   /** Navigations to paths that are no file get index.html. */
   readonly fallback: boolean;
+  /** Where a prefix is taken off: `<base href="/">` of its pages is made to name the prefix. */
+  readonly base: boolean;
 }
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };

@@ -11,6 +11,7 @@ import {
   isGuardedAlias,
   listMembers,
   PROTECTED,
+  TRACE,
 } from '../http/headers.ts';
 import { type RequestHead, UNTIL_END } from '../model/exchange.ts';
 import type { HeaderRules } from '../model/snapshot.ts';
@@ -29,6 +30,8 @@ export interface Vouched {
   /** The prefix that was stripped, or ''. */
   readonly prefix: string;
   readonly requestId: string;
+  /** The one that begins a trace here, and takes the place of what the client may have sent; undefined: the client's own is passed. */
+  readonly traceparent: string | undefined;
   /** The Host that the pool wants in place of the client's. */
   readonly host?: string | undefined;
   readonly rules?: HeaderRules | undefined;
@@ -42,6 +45,8 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
   for (let i = 0; i < incoming.length; i += 2) {
     const name = incoming[i]!;
     const flags = fieldFlags(name);
+    // A tracestate without its traceparent says nothing.
+    if ((flags & TRACE) !== 0 && vouched.traceparent !== undefined) continue;
     if ((flags & (HOP_BY_HOP | FRAMING)) !== 0) continue;
     if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
     if ((flags & IDENTITY) !== 0 && !passesIdentity(name, vouched)) continue;
@@ -58,7 +63,19 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
   pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Port', String(vouched.publicPort));
   if (vouched.prefix !== '') out.push('X-Forwarded-Prefix', outerPrefix(incoming, vouched) + vouched.prefix);
   out.push('X-Request-Id', vouched.requestId);
+  if (vouched.traceparent !== undefined) out.push('traceparent', vouched.traceparent);
   return applyRules(out, vouched.rules);
+}
+
+/** Of one line in these servers' default buffers (nginx, gunicorn). */
+const LARGE_FIELD = 8 * 1024;
+
+/** The name of the first field that many upstreams refuse for its size. */
+export function largeField(headers: Headers): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]!.length + headers[i + 1]!.length > LARGE_FIELD) return headers[i]!.slice(0, 100);
+  }
+  return undefined;
 }
 
 /** Fields that say who the client is: from a trusted hop only, and never those that we make ourselves. */

@@ -9,6 +9,7 @@ import type { EndpointState } from '../policy/balance.ts';
 import { findHost } from '../policy/route.ts';
 import type { Log } from '../telemetry/log.ts';
 import { gauge, Metrics } from '../telemetry/metrics.ts';
+import { Notices } from '../telemetry/notices.ts';
 import { abortStalled } from './blame.ts';
 
 /** A snapshot with its tables built. An exchange keeps the one that it started with. */
@@ -45,6 +46,7 @@ export class Door {
   readonly transport: Transport;
   readonly log: Log;
   readonly metrics = new Metrics();
+  readonly notices: Notices;
   /** What is served from disk, and what is kept of it. */
   readonly files: Files;
   /** The steady clock, in ms. */
@@ -61,6 +63,7 @@ export class Door {
     this.log = log;
     this.now = now;
     this.newId = newId;
+    this.notices = new Notices(log, now);
     this.files = new Files({ now, wallNow: Date.now });
     this.active = this.#build(snapshot);
   }

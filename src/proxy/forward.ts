@@ -1,28 +1,36 @@
 // Act by proxy: one exchange carried to an endpoint, tried again only where that is provably safe.
 
+import { type Rewrite, rewriteOf } from '../files/rewrite.ts';
 import { firstValue, type Headers } from '../http/headers.ts';
 import type { Mapping } from '../http/location.ts';
 import { stripPrefix } from '../http/target.ts';
+import { writeTraceparent } from '../http/trace-context.ts';
 import type { Acting, Attempt, ByteStream, Exchange, Receiver, UpstreamRequest } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, ProxyAction, Route } from '../model/snapshot.ts';
 import type { Admitted } from '../policy/admit.ts';
 import { avoidFor, pickEndpoint } from '../policy/balance.ts';
-import { requestHeaders } from '../policy/request-headers.ts';
+import { largeField, requestHeaders } from '../policy/request-headers.ts';
 import { responseHeaders, trailers as safeTrailers } from '../policy/response-headers.ts';
 import { mayRetry } from '../policy/retry.ts';
+import { askForRewriting } from '../policy/rewriting.ts';
 import { isTooLarge, overLimit } from '../policy/screen.ts';
 import { increment, type PoolMetrics } from '../telemetry/metrics.ts';
 import { relay } from '../upstream/relay.ts';
 import { abortStalled, blame } from './blame.ts';
+import { Delivery, type Outlet, type OutletReceiver } from './delivery.ts';
 import type { Active, Door, LivePool, Watched } from './door.ts';
 import { fail } from './reply.ts';
+import { Rewriting } from './rewriting.ts';
 import { settle } from './settle.ts';
 
 /** Attempts for one exchange, all endpoints together. */
 const MAX_ATTEMPTS = 4;
+/** Where a head is too large for an upstream, its own answer seldom says so. */
+const LARGE_FIELD =
+  'a request has a field of more than 8 KiB: many upstreams refuse such, often by a 400 without a reason';
 
-export class Forward implements Acting, Receiver, Watched {
+export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   deadline = Number.POSITIVE_INFINITY;
   readonly #door: Door;
   readonly #exchange: Exchange;
@@ -31,6 +39,11 @@ export class Forward implements Acting, Receiver, Watched {
   readonly #request: UpstreamRequest;
   readonly #mapping: Mapping;
   readonly #metrics: PoolMetrics;
+  /** The answer may be changed on its way down. */
+  readonly #mayChange: boolean;
+  readonly #rewrite: Rewrite | undefined;
+  /** What changes it; undefined: it goes down as it comes. */
+  #outlet: Outlet | undefined;
   #attempt: Attempt | undefined;
   #attemptStart = 0;
   /** The endpoint of the attempt, by its place in the pool. */
@@ -42,6 +55,8 @@ export class Forward implements Acting, Receiver, Watched {
   #answerStarted = false;
   #uploadHeld = false;
   #answerHeld = false;
+  /** All of the answer has come; what changes it may still hold some. */
+  #answerEnded = false;
   #released = false;
 
   constructor(door: Door, active: Active, exchange: Exchange, route: Route, action: ProxyAction, admitted: Admitted) {
@@ -53,20 +68,30 @@ export class Forward implements Acting, Receiver, Watched {
     this.#route = route;
     this.#pool = active.pools.get(action.pool)!;
     this.#metrics = door.metrics.pool(action.pool);
+    const target = admitted.path === '*' ? '*' : stripPrefix(admitted.path, route.prefix);
+    const headers = requestHeaders(head, {
+      trusted: exchange.trusted,
+      chain: exchange.chain,
+      scheme: exchange.origin.scheme,
+      authority,
+      host: this.#pool.pool.host,
+      publicPort,
+      prefix: route.prefix,
+      requestId: exchange.id,
+      traceparent: exchange.beginsTrace ? writeTraceparent(exchange.traceId) : undefined,
+      rules: route.requestRules,
+    });
+    const large = largeField(headers);
+    if (large !== undefined) door.notices.seldom(LARGE_FIELD, { field: large, route: route.name });
+    const rewrite =
+      action.parameters !== undefined || action.base ? rewriteOf(action, route.prefix, head.method, target) : undefined;
+    this.#rewrite = rewrite;
+    this.#mayChange = route.compress || rewrite !== undefined;
     this.#request = {
-      method: head.method,
-      target: admitted.path === '*' ? '*' : stripPrefix(admitted.path, route.prefix),
-      headers: requestHeaders(head, {
-        trusted: exchange.trusted,
-        chain: exchange.chain,
-        scheme: exchange.origin.scheme,
-        authority,
-        publicPort,
-        prefix: route.prefix,
-        requestId: exchange.id,
-        host: this.#pool.pool.host,
-        rules: route.requestRules,
-      }),
+      // Of parameters the head can only be told by their bytes.
+      method: rewrite === undefined || rewrite.kind === 'base' ? head.method : 'GET',
+      target,
+      headers: rewrite === undefined ? headers : askForRewriting(headers, rewrite.kind),
       bodyLength: head.bodyLength,
       upgrade: head.upgrade,
     };
@@ -112,7 +137,7 @@ export class Forward implements Acting, Receiver, Watched {
   // ---- from the downstream side
 
   onRequestChunk(chunk: Uint8Array): void {
-    if (this.#released || this.#exchange.answered) return;
+    if (this.#released || this.#answerEnded || this.#exchange.answered) return;
     if (isTooLarge(this.#exchange.bytesIn, this.#route.limits)) {
       this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#route.limits)}`);
       return;
@@ -123,21 +148,20 @@ export class Forward implements Acting, Receiver, Watched {
   }
 
   onRequestEnd(trailers: Headers): void {
-    if (this.#released || this.#exchange.answered) return;
+    if (this.#released || this.#answerEnded || this.#exchange.answered) return;
     this.#attempt!.end(safeTrailers(trailers));
     this.#moveDeadline();
   }
 
   onDownstreamDrain(): void {
-    if (!this.#answerHeld) return;
-    this.#answerHeld = false;
-    this.#attempt?.resume();
-    this.#moveDeadline();
+    if (this.#outlet === undefined) this.onRoom();
+    else this.#outlet.onDrain();
   }
 
   release(): void {
     this.#released = true;
     this.#door.watched.delete(this);
+    this.#outlet?.stop();
     this.#attempt?.abort();
   }
 
@@ -169,19 +193,24 @@ export class Forward implements Acting, Receiver, Watched {
     this.#answerStarted = true;
     exchange.upstreamStatus = status;
     exchange.firstByteTime = this.#door.now() - exchange.startTime;
-    exchange.status = status;
-    exchange.responded = true;
-    exchange.downstream.respond(
-      status,
-      responseHeaders(status, headers, this.#mapping, exchange.id, this.#route.responseRules),
-    );
+    // What is rewritten becomes another answer, to which the rules are applied then.
+    const rules = this.#rewrite === undefined ? this.#route.responseRules : undefined;
+    const fields = responseHeaders(status, headers, this.#mapping, exchange.id, rules);
+    if (this.#mayChange) {
+      this.#outlet = this.#openOutlet();
+      this.#outlet.respond(status, fields);
+    } else {
+      exchange.status = status;
+      exchange.responded = true;
+      exchange.downstream.respond(status, fields);
+    }
     this.#moveDeadline();
   }
 
   onChunk(chunk: Uint8Array): void {
     const exchange = this.#exchange;
-    exchange.bytesOut += chunk.length;
-    if (!exchange.downstream.write(chunk)) {
+    if (this.#outlet === undefined) exchange.bytesOut += chunk.length;
+    if (!(this.#outlet ?? exchange.downstream).write(chunk)) {
       this.#answerHeld = true;
       this.#attempt!.pause();
     }
@@ -190,14 +219,19 @@ export class Forward implements Acting, Receiver, Watched {
 
   onEnd(trailers: Headers): void {
     const exchange = this.#exchange;
-    exchange.answered = true;
+    this.#answerEnded = true;
     this.#metrics.request.observe((this.#door.now() - this.#attemptStart) / 1_000);
     // An upload that is still under way has its answer: the rest goes nowhere, on neither side.
     if (!exchange.requestEnded) this.#attempt!.abort();
     this.#letUpload();
+    if (this.#outlet !== undefined) {
+      this.#moveDeadline();
+      this.#outlet.end(safeTrailers(trailers));
+      return;
+    }
+    exchange.answered = true;
     exchange.downstream.end(safeTrailers(trailers));
-    // From here on the sweep looks whether the client takes it.
-    this.deadline = Number.POSITIVE_INFINITY;
+    this.onDelivered();
   }
 
   onDrain(): void {
@@ -223,6 +257,7 @@ export class Forward implements Acting, Receiver, Watched {
     if (first.length > 0) down.write(first);
     const close = relay(down, stream, this.#route.limits.tunnelIdleTimeout, (how) => {
       this.#door.tunnels.delete(close);
+      exchange.endedBy = how.by;
       exchange.bytesIn += how.up;
       exchange.bytesOut += how.down + first.length;
       if (how.broken) {
@@ -259,15 +294,44 @@ export class Forward implements Acting, Receiver, Watched {
     this.#end(failure, `${this.#hop()} ${detail}`);
   }
 
+  // ---- from what changes the answer
+
+  onRoom(): void {
+    if (!this.#answerHeld) return;
+    this.#answerHeld = false;
+    this.#attempt?.resume();
+    this.#moveDeadline();
+  }
+
+  onProgress(): void {
+    this.#moveDeadline();
+  }
+
+  onDelivered(): void {
+    // From here on the sweep looks whether the client takes it.
+    this.deadline = Number.POSITIVE_INFINITY;
+  }
+
+  onUndeliverable(failure: Failure, detail: string): void {
+    increment(this.#metrics.errors, failure.code);
+    this.#end(failure, `${this.#hop()} ${detail}`);
+  }
+
+  #openOutlet(): Outlet {
+    const delivery = new Delivery(this.#exchange, this.#route.compress, this);
+    if (this.#rewrite === undefined) return delivery;
+    return new Rewriting(this.#exchange, this.#rewrite, delivery, this, this.#door.notices);
+  }
+
   /** Nothing moved for too long. Which side is to blame depends on whom we waited for. */
   onDeadline(): void {
     const { limits } = this.#route;
     const exchange = this.#exchange;
-    if (this.#answerHeld) {
+    if (this.#answerHeld || this.#answerEnded) {
       this.deadline = Number.POSITIVE_INFINITY;
       this.#attempt?.abort();
       abortStalled(exchange);
-    } else if (exchange.responded) {
+    } else if (exchange.upstreamStatus !== 0) {
       const limit = `${limits.upstreamIdleTimeout / 1_000} s (limit upstream.idleTimeout)`;
       increment(this.#metrics.errors, FAILURES.upstreamIdle.code);
       this.#end(FAILURES.upstreamIdle, `${this.#hop()} has sent nothing for ${limit}`);
@@ -284,6 +348,7 @@ export class Forward implements Acting, Receiver, Watched {
   #end(failure: Failure, detail: string): void {
     this.deadline = Number.POSITIVE_INFINITY;
     this.#attempt?.abort();
+    this.#outlet?.stop();
     this.#letUpload();
     fail(this.#exchange, failure, detail);
   }
@@ -292,8 +357,9 @@ export class Forward implements Acting, Receiver, Watched {
     const { limits } = this.#route;
     const exchange = this.#exchange;
     if (exchange.answered) return;
-    const waitsForClient = !exchange.responded && !exchange.requestEnded && !this.#uploadHeld;
-    const span = exchange.responded
+    const isAnswering = exchange.upstreamStatus !== 0;
+    const waitsForClient = !isAnswering && !exchange.requestEnded && !this.#uploadHeld;
+    const span = isAnswering
       ? limits.upstreamIdleTimeout
       : waitsForClient
         ? limits.bodyTimeout

@@ -3,6 +3,7 @@
 import { readChain } from '../http/forwarded.ts';
 import { allValues, firstValue, type Headers } from '../http/headers.ts';
 import { stripPrefix } from '../http/target.ts';
+import { readTraceId, traceIdOf } from '../http/trace-context.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Route } from '../model/snapshot.ts';
@@ -113,6 +114,9 @@ function identify(door: Door, active: Active, exchange: Exchange): void {
     exchange.chain = peerAddress;
     exchange.id = door.newId();
   }
+  const traceId = readTraceId(headers);
+  exchange.beginsTrace = traceId === undefined;
+  exchange.traceId = traceId ?? traceIdOf(exchange.trusted ? door.newId() : exchange.id);
 }
 
 /** No site of that name: never the first one instead. */

@@ -3,6 +3,7 @@
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import { accessLine } from '../telemetry/access-log.ts';
+import { combinedLine } from '../telemetry/combined.ts';
 import type { AbortPhase } from '../telemetry/metrics.ts';
 import type { Door } from './door.ts';
 
@@ -18,7 +19,8 @@ export function settle(door: Door, exchange: Exchange): void {
   metrics.bytesIn += exchange.bytesIn;
   metrics.bytesOut += exchange.bytesOut;
   if (exchange.failure === FAILURES.clientGone) door.metrics.abort(abortPhase(exchange));
-  door.log.line(accessLine(exchange, endTime));
+  const isCombined = door.active.snapshot.logFormat === 'combined';
+  door.log.line(isCombined ? combinedLine(exchange) : accessLine(exchange, endTime));
 }
 
 function abortPhase(exchange: Exchange): AbortPhase {

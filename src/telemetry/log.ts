@@ -9,7 +9,7 @@ export interface Log {
   info(message: string, fields?: Members): void;
   warn(message: string, fields?: Members): void;
   error(message: string, fields?: Members): void;
-  /** A line that is already written as JSON. */
+  /** A line that is already written. */
   line(text: string): void;
   /** Waits until all is written, or until it is plain that nobody reads. */
   flush(): Promise<void>;

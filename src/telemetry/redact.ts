@@ -1,8 +1,9 @@
 // Redaction: what may not reach a log by way of a query or a path, however it is encoded or nested.
 
 /** Names that carry secrets or sessions: logins, OIDC and SAML answers, embed tokens, presigned URLs. */
-const SECRET_NAME =
-  /^(?:.*token.*|.*secret.*|.*passw(?:or)?d.*|passphrase|pass|pwd|otp|ticket|code|code_verifier|state|nonce|sig|.*signature.*|.*credential.*|.*(?:api|access|private)[_-]?key|auth|authorization|jwt|.*session.*|saml.*|relaystate|assertion|username|email|key)$/i;
+const SECRET_WORD =
+  /^(?:passphrase|pass|pwd|otp|ticket|code|code_verifier|state|nonce|sig|auth|authorization|jwt|saml.*|relaystate|assertion|username|email|key)$/i;
+const SECRET_PART = /token|secret|passw(?:or)?d|signature|credential|(?:api|access|private)[_-]?key|session/i;
 
 const MASK = '***';
 /** A value that is encoded more often than this is no value that anybody has to read in a log. */
@@ -28,10 +29,28 @@ function redactParameter(parameter: string): string {
  * masked when they carry a secret, and JWTs are.
  */
 export function redactPath(path: string): string {
+  // Most paths, and hosts: nothing in them can be what is looked for.
+  if (/^[a-z0-9.:-]*$/.test(path)) return path;
+  if (path.startsWith('/') && !/[;#%]|eyJ/.test(path)) return path;
   let out = path.startsWith('/') ? path : path.replace(/^([a-z]+:\/\/)?[^/]*@/i, `$1${MASK}@`);
   const more = out.search(/[;#]|%(?:3b|3f|23)/i);
   if (more !== -1 && carriesSecret(out.slice(more))) out = out.slice(0, more) + MASK;
   return out.replace(/eyJ[\w.-]{8,}/g, MASK);
+}
+
+/** Any text of a client, like a User-Agent: as it is, or not at all. */
+export function redactText(text: string): string {
+  return carriesSecret(text) ? MASK : text;
+}
+
+/** A Referer: as the target of a request is shown, behind the name of its site. What is no such URL is not shown. */
+export function redactReferer(referer: string): string {
+  const site = /^https?:\/\/(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?(?=[/?]|$)/i.exec(referer)?.[0];
+  if (site === undefined) return MASK;
+  const rest = referer.slice(site.length);
+  const question = rest.indexOf('?');
+  if (question === -1) return site + redactPath(rest);
+  return `${site}${redactPath(rest.slice(0, question))}?${redactQuery(rest.slice(question + 1))}`;
 }
 
 /** True when a text holds a token, or names a secret in what may be a query, JSON or a form of its own, by any decoding. */
@@ -53,6 +72,7 @@ function looksLikeToken(text: string): boolean {
 
 /** `...?token=x`, `a;code=x`, `{"password": "x"}`. Split, not matched: linear for whatever a client sends. */
 function assignsSecret(text: string): boolean {
+  if (!/[=:]/.test(text)) return false;
   const pieces = text.split(/[=:]/);
   pieces.pop();
   return pieces.some((piece) => {
@@ -63,16 +83,17 @@ function assignsSecret(text: string): boolean {
 
 /** True for a name that carries a secret, in any word of it: `token`, `user[password]`, ` code`. */
 export function isSecretName(name: string): boolean {
-  return name.split(/[^\w-]/).some((word) => SECRET_NAME.test(word));
+  return name.split(/[^\w-]/).some((word) => SECRET_PART.test(word) || SECRET_WORD.test(word));
 }
 
 function decodedWholly(text: string): string {
   let current = text;
-  for (let i = 0; i < MAX_DECODINGS; i++) current = decoded(current);
+  for (let i = 0; i < MAX_DECODINGS && current.includes('%'); i++) current = decoded(current);
   return current;
 }
 
 /** Byte for byte, so that one bad escape does not hide the others. */
 function decoded(text: string): string {
+  if (!text.includes('%')) return text;
   return text.replace(/%([0-9a-f]{2})/gi, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

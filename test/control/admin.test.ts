@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import t from 'tap';
-import { type Check, openAdmin, type Told } from '../../src/control/admin.ts';
+import { type Check, openAdmin, type Told, upstreamChecks } from '../../src/control/admin.ts';
+import type { Family } from '../../src/model/measures.ts';
 import { freePort } from '../support/ports.ts';
 
 interface Answer {
@@ -30,7 +31,7 @@ function ask(port: number, path: string, method = 'GET', headers: Record<string,
 
 let checks: Check[] = [];
 const told: Told = {
-  checks: () => checks,
+  checks: () => Promise.resolve(checks),
   scrape: async (accept) => {
     if (accept === 'broken') throw new Error('a worker did not answer');
     return { contentType: 'text/x-metrics', text: `accepted ${accept}\n` };
@@ -72,6 +73,32 @@ t.test('not ready: 503, and why without asking; alive all the same', async (t) =
     t.match(text, /^\[\+\]configuration ok\n.*\n\[-\]not-draining failed\n\w+ check failed\n$/, path);
   }
   t.equal((await ask(port, '/livez')).status, 200);
+});
+
+t.test('a check that only warns is told, and the door is ready', async (t) => {
+  checks.push({ name: 'upstream-backend', ok: true, warns: true, detail: 'the last connect failed to backend:80' });
+  t.strictSame(await ask(port, '/readyz').then(({ status, text }) => [status, text]), [200, 'ok\n']);
+  const { status, text } = await ask(port, '/readyz?verbose');
+  t.equal(status, 200);
+  t.match(text, /\n\[!\]upstream-backend warn: the last connect failed to backend:80\nreadyz check passed\n$/);
+});
+
+t.test('upstreams are told by what any worker has measured', async (t) => {
+  const up = (...values: [pool: string, endpoint: string, value: number][]): Family[] => [
+    {
+      name: 'portico_upstream_up',
+      help: '',
+      type: 'gauge',
+      aggregator: 'min',
+      values: values.map(([pool, endpoint, value]) => ({ labels: { pool, endpoint }, value })),
+    },
+  ];
+  const groups = [[], up(['a', 'a:1', 1], ['b', 'b:1', 0]), up(['a', 'a:1', 1], ['b', 'b:1', 0], ['b', 'b:2', 0])];
+  t.strictSame(upstreamChecks(groups), [
+    { name: 'upstream-a', ok: true },
+    { name: 'upstream-b', ok: true, warns: true, detail: 'the last connect failed to b:1, b:2' },
+  ]);
+  t.strictSame(upstreamChecks([]), []);
 });
 
 t.test('checks are asked anew for each request', async (t) => {

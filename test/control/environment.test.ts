@@ -75,6 +75,7 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
     trustedProxies: [],
     workers: availableParallelism(),
     logLevel: 'info',
+    logFormat: 'json',
     limits: LIMITS,
     warnings: [],
     secrets: [],
@@ -97,10 +98,13 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
   ]);
   t.strictSame(admin, { address: '127.0.0.1', port: 9180, setting: { place: 'ADMIN_PORT', name: 'ADMIN_PORT' } });
   t.match(hosts, [
-    { name: 'toucan.localhost', routes: [{ path: '', action: { kind: 'proxy', pool: 'frontend' }, answers: 'page' }] },
+    {
+      name: 'toucan.localhost',
+      routes: [{ path: '', action: { kind: 'proxy', pool: 'frontend', base: false }, answers: 'page' }],
+    },
     {
       name: 'api-toucan.localhost',
-      routes: [{ path: '', action: { kind: 'proxy', pool: 'backend' }, answers: 'json' }],
+      routes: [{ path: '', action: { kind: 'proxy', pool: 'backend', base: false }, answers: 'json' }],
     },
   ]);
   t.strictSame(
@@ -404,4 +408,42 @@ t.test('sizes and times of the common limits', async (t) => {
     );
     t.type(problems[0]?.hint, 'string');
   }
+});
+
+t.test(
+  "the Host of the frontend: an https URL brings its own, all else gets what is said, or the client's",
+  async (t) => {
+    const hostOf = (service: string, host?: string) => {
+      const { pools } = readEnvironment({
+        ...TWO_DOMAINS,
+        FRONTEND_SERVICE: service,
+        ...(host === undefined ? {} : { FRONTEND_HOST: host }),
+      });
+      t.equal(pools[1]!.host, undefined, "the backend gets the client's");
+      return pools[0]!.host;
+    };
+    t.equal(hostOf('frontend'), undefined);
+    t.equal(hostOf('http://bucket.example'), undefined);
+    t.equal(hostOf('https://Bucket.s3.example'), 'bucket.s3.example');
+    t.equal(hostOf('https://bucket.s3.example:8443'), 'bucket.s3.example:8443');
+    t.equal(hostOf('https://bucket.example:1,https://bucket.example:2'), 'bucket.example');
+    t.equal(hostOf('https://one.example,https://two.example'), undefined, 'there is no one name');
+    t.equal(hostOf('https://192.0.2.1'), undefined, 'an address is no name');
+    t.equal(hostOf('https://bucket.example', 'toucan.example'), 'toucan.example');
+    t.equal(hostOf('frontend', 'inner.example:81'), 'inner.example:81');
+    t.throws(() => hostOf('frontend', 'https://inner.example/'), /FRONTEND_HOST.*is no host name/);
+  },
+);
+
+t.test('switches are on or off', async (t) => {
+  const read = (more: Record<string, string>) => readEnvironment({ ...TWO_DOMAINS, ...more });
+  const compressed = (more: Record<string, string>) =>
+    read(more).hosts.flatMap(({ routes }) => routes.map(({ name, compress }) => [name, compress]));
+  t.strictSame(compressed({ FRONTEND_COMPRESS: 'off', BACKEND_COMPRESS: 'ON' }), [
+    ['frontend', false],
+    ['backend', true],
+  ]);
+  t.equal(read({ LOG_FORMAT: 'combined' }).logFormat, 'combined');
+  t.throws(() => read({ BACKEND_COMPRESS: 'yes' }), /BACKEND_COMPRESS is "yes"/);
+  t.throws(() => read({ LOG_FORMAT: 'apache' }), /choose one of json, combined/);
 });

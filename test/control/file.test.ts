@@ -29,13 +29,31 @@ t.test('the least: everything else has its default', async (t) => {
       name: 'a.example',
       routes: [
         {
-          ...{ name: 'a.example/', path: '', prefix: '', action: { kind: 'proxy', pool: 'backend' } },
+          ...{ name: 'a.example/', path: '', prefix: '', action: { kind: 'proxy', pool: 'backend', base: false } },
           ...{ answers: 'page', compress: false, limits: {} },
         },
       ],
     },
   ]);
   t.match(rest, { demo: false, publicPort: 443, logLevel: 'info', trustedProxies: [], limits: LIMITS, warnings: [] });
+  t.equal(rest.logFormat, 'json');
+});
+
+t.test('the format of access lines', async (t) => {
+  t.equal(readText(`${SMALL}log: { format: combined }\n`).logFormat, 'combined');
+  t.match(problemsIn(`${SMALL}log: { format: apache }\n`), [/log\.format: .*json, combined/]);
+});
+
+t.test('the base of pages: only where it is said, and only where a path is taken off', async (t) => {
+  const strip = '        path: /a\n        stripPrefix: true\n';
+  const baseOf = (more: string) => readText(route(`${strip}${more}`)).hosts[0]!.routes[0]!.action;
+  t.match(baseOf(''), { base: false });
+  t.match(baseOf('        base: true'), { base: true });
+  t.match(baseOf('        base: false'), { base: false });
+  const effect = /base: has no effect here \(base belongs to proxy and files with stripPrefix: true\)/;
+  t.match(problemsIn(route('        path: /a\n        base: true')), [effect]);
+  const redirect = `path: /a\n        stripPrefix: true\n        base: true\n        redirect: { to: /b }`;
+  t.match(problemsIn(routes(redirect, 'proxy: backend')), [effect]);
 });
 
 t.test('routes: the longest path first, whatever their order; stripped only where it is said', async (t) => {
@@ -65,6 +83,7 @@ t.test('each action', async (t) => {
     root,
     parameters: undefined,
     fallback: true,
+    base: false,
   });
   t.strictSame(action('redirect:\n          to: https://b.example{uri}\n          status: 307'), {
     ...{ kind: 'redirect', to: 'https://b.example{uri}', status: 307 },

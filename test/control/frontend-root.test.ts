@@ -57,6 +57,7 @@ t.test('the folder becomes the route of the frontend, without a pool', async (t)
       embed: { API_BASEROUTE: 'https://toucan.example/_api' },
     },
     fallback: true,
+    base: false,
   });
   t.strictSame(
     snapshot.pools.map(({ name }) => name),
@@ -175,9 +176,32 @@ t.test('what the files hold in the end is warned of, without values', async (t) 
   t.strictSame(read(makeRoot(t)).warnings, []);
 });
 
-t.test('parameters without the folder have no effect, and that is said', async (t) => {
-  const { warnings } = readEnvironment({ TC_PARAMS_TENANT: 'x' });
-  t.match(warnings, [/no effect without FRONTEND_ROOT/]);
+t.test('parameters without the folder have no effect, but for REWRITE_PARAMS, and that is said', async (t) => {
+  t.match(readEnvironment({ TC_PARAMS_TENANT: 'x' }).warnings, [
+    /no effect without FRONTEND_ROOT or REWRITE_PARAMS=on/,
+  ]);
+  const proxied = {
+    FRONTEND_DNS: 'toucan.example',
+    FRONTEND_SERVICE: 'frontend',
+    BACKEND_SERVICE: 'b',
+    SSL_CRT: 'c',
+    SSL_KEY: 'k',
+  };
+  const { hosts, warnings } = readEnvironment({ ...proxied, REWRITE_PARAMS: 'on', TC_PARAMS_TENANT: 'x' });
+  t.strictSame(warnings, []);
+  const API_BASEROUTE = 'https://toucan.example/_api';
+  t.strictSame(hosts[0]!.routes[1]!.action, {
+    ...{ kind: 'proxy', pool: 'frontend', base: false },
+    parameters: { script: { API_BASEROUTE, TENANT: 'x' }, embed: { API_BASEROUTE } },
+  });
+  const lost = readEnvironment({ ...proxied, REWRITE_PARAMS: 'on', TC_PARAMS_API_BASEROUTE: 'https://s3cr3t.example' });
+  t.match(lost.warnings, [/^TC_PARAMS_API_BASEROUTE leads to nothing that is served here/]);
+  t.notMatch(lost.warnings.join(), /s3cr3t/);
+  t.equal(
+    read(makeRoot(t), { REWRITE_PARAMS: 'on' }).warnings.filter((each) => /^REWRITE_PARAMS has no effect/.test(each))
+      .length,
+    1,
+  );
 });
 
 t.test('where the API is, as far as the routes tell', async (t) => {

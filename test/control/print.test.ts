@@ -37,6 +37,15 @@ t.test('the environment, printed and read back', async (t) => {
       RESPONSE_TIMEOUT: '3h',
       DRAIN_TIMEOUT: '0',
     },
+    {
+      ...COMMON,
+      LOG_FORMAT: 'combined',
+      FRONTEND_HOST: 'bucket.example:81',
+      FRONTEND_COMPRESS: 'off',
+      BACKEND_COMPRESS: 'on',
+      REWRITE_PARAMS: 'on',
+      TC_PARAMS_TENANT: 'x',
+    },
   ];
   for (const variables of cases) {
     const configuration = readEnvironment(variables);
@@ -48,6 +57,17 @@ t.test('the environment, printed and read back', async (t) => {
     t.strictSame(pathsOf(again), pathsOf(configuration), 'of the same files, wherever the printed one lies');
     t.match(again, { workers, controlSocket, admin: { ...configuration.admin, setting: {} } });
     t.equal(printConfiguration(again).text, text, 'and printed again it is the same text');
+  }
+});
+
+t.test('the base of pages is printed where it counts, and read back', async (t) => {
+  const more = (base: string) =>
+    `      - path: /a\n        stripPrefix: true\n        proxy: backend\n${base}      - proxy: backend`;
+  for (const base of ['', '        base: true\n']) {
+    const configuration = readText(changed('- proxy:', more(base)));
+    const { text } = printConfiguration(configuration);
+    t.strictSame(text.match(/\bbase: \w+/g), [base === '' ? 'base: false' : 'base: true']);
+    t.strictSame(snapshotOf(readText(text)).hosts, snapshotOf(configuration).hosts);
   }
 });
 

@@ -46,8 +46,14 @@ t.test('by a trusted authority', async (t) => {
     t.equal(answer.status, 200);
     t.same(
       JSON.parse(answer.text),
+      { host: `localhost:${port}`, servername: 'localhost' },
+      'a frontend behind a URL is asked for under the name in it, as a bucket must be',
+    );
+    const api = await httpsGet(door.httpsPort, NAME, '/_api/', door.ca);
+    t.same(
+      JSON.parse(api.text),
       { host: `${NAME}:${door.httpsPort}`, servername: 'localhost' },
-      'Host is kept, SNI is the endpoint',
+      'the backend gets the Host of the client',
     );
   }
 });

@@ -47,6 +47,12 @@ const EVERYWHERE: readonly KnownDifference[] = [
     reason: 'every exchange has an id that client, upstream and log share',
   },
   {
+    place: 'upstream field traceparent',
+    caddy: ABSENT,
+    portico: /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/,
+    reason: 'a trace begins at the front door, where there is none yet; Caddy has that as an option',
+  },
+  {
     place: 'upstream field x-forwarded-port',
     caddy: ABSENT,
     portico: '443',
@@ -86,24 +92,10 @@ const EVERYWHERE: readonly KnownDifference[] = [
     reason: 'Caddy writes names in its own capitals, Portico as they were sent',
   },
   {
-    place: 'client field connection',
-    caddy: ABSENT,
-    portico: 'keep-alive',
-    protocol: 'HTTP/1.1',
-    reason: 'said by the HTTP/1.1 server of Node; it is what HTTP/1.1 means anyway',
-  },
-  {
-    place: 'client field keep-alive',
-    caddy: ABSENT,
-    portico: 'timeout=75',
-    protocol: 'HTTP/1.1',
-    reason: 'tells clients how long the connection stays, so that they do not send into a closed one',
-  },
-  {
     place: 'upstream field connection',
     caddy: ABSENT,
     portico: 'keep-alive',
-    reason: 'said by the HTTP/1.1 client of Node; it is what HTTP/1.1 means anyway',
+    reason: 'what HTTP/1.1 means anyway; an upstream that speaks HTTP/1.0 keeps the connection by it',
   },
   {
     place: 'upstream field connection',
@@ -210,10 +202,11 @@ const FIELDS: readonly KnownDifference[] = [
   {
     place: 'client inform 100',
     caddy: /server caddy/,
-    portico: '',
+    portico: 'x-request-id {id}',
     cases: ['backend: 100-continue'],
     protocol: 'HTTP/1.1',
-    reason: 'Caddy names itself and HTTP/3 in interim answers too',
+    reason:
+      'Caddy names itself and HTTP/3 in interim answers too, Portico the request id (RFC 9110 §15.2 lets them have fields)',
   },
 ];
 
@@ -379,9 +372,10 @@ const REPLIES: readonly KnownDifference[] = [
   {
     place: 'client field connection',
     caddy: 'close',
-    portico: 'keep-alive',
+    portico: ABSENT,
     cases: [PLAIN_BAD_HOST],
-    reason: 'the head was framed well: what follows it can be read',
+    reason:
+      'the head was framed well, so what follows it can be read: the connection stays open (RFC 9112 §9.3), which needs no word',
   },
   {
     place: 'client field date',

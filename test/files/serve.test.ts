@@ -37,7 +37,13 @@ function setUp(t: Test, options: { parameters?: Parameters; maxKeptBytes?: numbe
     ...(options.maxKeptBytes === undefined ? {} : { maxKeptBytes: options.maxKeptBytes }),
   });
   t.teardown(() => files.close());
-  const action: Writable<FilesAction> = { kind: 'files', root: folder, parameters: options.parameters, fallback: true };
+  const action: Writable<FilesAction> = {
+    kind: 'files',
+    root: folder,
+    parameters: options.parameters,
+    fallback: true,
+    base: false,
+  };
   const ask = async (path: string, headers: Headers = [], method = 'GET'): Promise<Outcome> =>
     files.answer(action, { method, path, prefix: '', headers });
   const get = async (path: string, headers: Headers = [], method = 'GET'): Promise<Seen> => {
@@ -407,4 +413,32 @@ t.test('no descriptor is left open', { skip: !existsSync('/proc/self/fd') }, asy
   t.equal(open(), 1, 'but for the root');
   files.close();
   t.equal(open(), 0);
+});
+
+t.test('under a prefix the base of pages is made to name it, the shell for navigations too', async (t) => {
+  const { folder, files, action } = setUp(t);
+  write(folder, {
+    'index.html': '<base href="/"><title>shell</title>',
+    'index.html.gz': gzipSync('<base href="/">'),
+    'embed.html': "<base href='/'>",
+    'page.js': '"<base href=/>"',
+  });
+  action.base = true;
+  const get = async (path: string, prefix: string, headers: Headers = []) => {
+    const outcome = await files.answer(action, { method: 'GET', path, prefix, headers });
+    if (outcome.kind !== 'answer') throw new Error(outcome.detail);
+    return receive(outcome);
+  };
+  const navigation = ['Accept', 'text/html', 'Accept-Encoding', 'gzip'];
+  for (const path of ['/', '/index.html', '/some/where']) {
+    const shell = await get(path, '/app', navigation);
+    t.equal(shell.body.toString(), '<base href="/app/"><title>shell</title>', path);
+    t.equal(shell.field('cache-control'), 'no-cache');
+    t.equal(shell.field('content-length'), String(shell.body.length));
+    t.equal((await get(path, '/app', [...navigation, 'If-None-Match', shell.field('etag')!])).status, 304);
+    t.not((await get(path, '/other', navigation)).field('etag'), shell.field('etag'));
+  }
+  t.equal((await get('/embed.html', '/app')).body.toString(), "<base href='/app/'>");
+  t.equal((await get('/page.js', '/app')).body.toString(), '"<base href=/>"');
+  t.equal((await get('/index.html', '')).body.toString(), '<base href="/"><title>shell</title>');
 });

@@ -3,13 +3,15 @@
 import t from 'tap';
 import { allValues, type Headers } from '../../src/http/headers.ts';
 import { NO_BODY, type RequestHead, UNTIL_END } from '../../src/model/exchange.ts';
-import { requestHeaders, type Vouched } from '../../src/policy/request-headers.ts';
+import { largeField, requestHeaders, type Vouched } from '../../src/policy/request-headers.ts';
 
 const vouched = (more: Partial<Vouched> = {}): Vouched => ({
   trusted: false,
   chain: '203.0.113.9',
   scheme: 'https',
   authority: 'toucan.example',
+  host: undefined,
+  traceparent: undefined,
   publicPort: 443,
   prefix: '',
   requestId: 'id-1',
@@ -175,6 +177,21 @@ t.test('trailers are announced where there can be some', async (t) => {
   t.strictSame(make(['Trailer', 'X-T'], {}, UNTIL_END), ['Trailer', 'X-T', ...OURS]);
   t.strictSame(make(['Trailer', 'X-T'], {}, 5), OURS);
   t.strictSame(make(['TE', 'gzip;q=1, Trailers']), ['TE', 'trailers', ...OURS]);
+});
+
+t.test('a trace goes on, or begins here and takes the place of what was no trace', async (t) => {
+  const sent = ['Traceparent', 'given', 'a', 'b', 'tracestate', 's=1'];
+  t.strictSame(make(sent).slice(0, 6), sent, 'in their places');
+  const made = make(sent, { traceparent: 'ours' });
+  t.strictSame(allValues(made, 'traceparent'), ['ours']);
+  t.strictSame(allValues(made, 'tracestate'), []);
+  t.strictSame(allValues(make(['Connection', 'traceparent', ...sent]), 'traceparent'), ['given'], 'not by Connection');
+});
+
+t.test('a field that many upstreams refuse for its size', async (t) => {
+  t.equal(largeField(['A', 'x', 'Cookie', 'x'.repeat(8_186)]), undefined);
+  t.equal(largeField(['A', 'x', 'Cookie', 'x'.repeat(8_187), 'B', 'x'.repeat(9_000)]), 'Cookie');
+  t.equal(largeField(['N'.repeat(9_000), '']), 'N'.repeat(100));
 });
 
 t.test(

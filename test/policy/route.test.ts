@@ -8,7 +8,7 @@ const route = (path: string): Route => ({
   name: `to ${path}`,
   path,
   prefix: '',
-  action: { kind: 'proxy', pool: 'p' },
+  action: { kind: 'proxy', pool: 'p', base: false },
   answers: 'page',
   compress: false,
   limits: LIMITS,

@@ -124,6 +124,8 @@ function up(incoming: Headers, trusted: boolean, prefix: string, bodyLength: num
     chain: CHAIN,
     scheme: 'https',
     authority,
+    host: undefined,
+    traceparent: undefined,
     publicPort: 443,
     prefix,
     requestId: 'id-1',

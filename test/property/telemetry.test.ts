@@ -2,8 +2,13 @@
 
 import fc from 'fast-check';
 import t from 'tap';
+import type { Headers } from '../../src/http/headers.ts';
 import { type Downstream, Exchange, NO_BODY, type Origin } from '../../src/model/exchange.ts';
+import { FAILURES } from '../../src/model/failure.ts';
+import { LIMITS, type Route } from '../../src/model/snapshot.ts';
+import { fail, redirectToHttps } from '../../src/proxy/reply.ts';
 import { accessLine } from '../../src/telemetry/access-log.ts';
+import { combinedLine } from '../../src/telemetry/combined.ts';
 import { redactPath, redactQuery } from '../../src/telemetry/redact.ts';
 
 const SEED = 20_260_103;
@@ -89,6 +94,16 @@ function decodedWholly(text: string): string {
     out = out.replace(/%([0-9a-f]{2})/gi, (_whole, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   return out;
 }
+
+const ROUTE: Route = {
+  name: 'backend',
+  path: '',
+  prefix: '',
+  action: { kind: 'proxy', pool: 'backend', base: false },
+  answers: 'json',
+  compress: false,
+  limits: LIMITS,
+};
 
 t.test('no value of a secret parameter survives, whatever its encoding', async (t) => {
   fc.assert(
@@ -179,4 +194,105 @@ t.test('a path is shown with no secret parameter in it', async (t) => {
     RUNS,
   );
   t.pass('held');
+});
+
+/** Fields whose values are secrets, whole or in part, as clients send them. */
+const secretField = fc.oneof(
+  fc
+    .tuple(
+      fc.constantFrom(
+        'Authorization',
+        'Cookie',
+        'Proxy-Authorization',
+        'Sec-WebSocket-Protocol',
+        'X-Api-Key',
+        'Origin',
+      ),
+      secretValue,
+    )
+    .map(([name, value]): [string, string] => [name, value]),
+  fc
+    .tuple(fc.constantFrom('https://a.example/?', 'https://a.example/x?', 'https://a.example?y=1&', '/x?', ''), query)
+    .map(([start, secrets]): [string, string] => ['Referer', start + secrets]),
+  secretValue.map((value): [string, string] => ['Referer', `https://u:${value}@a.example/`]),
+  secretParameter.map((value): [string, string] => ['User-Agent', `tool/1.0 (${value})`]),
+);
+const wants = fc.constantFrom<Headers>(
+  [],
+  ['Accept', 'text/html'],
+  ['Accept', 'application/json'],
+  ['Sec-Fetch-Mode', 'navigate'],
+);
+const failures = fc.constantFrom(...Object.values(FAILURES));
+
+/** Any trace of the secret, however it is encoded. */
+function shows(text: string): boolean {
+  return /[QZv]x?[QZ]/.test(decodedWholly(text));
+}
+
+/** Everything that would go to the client, as one text. */
+function recorder(): { downstream: Downstream; sent: () => string } {
+  const sent: string[] = [];
+  const downstream = {
+    respond: (status: number, headers: Headers) => sent.push(String(status), ...headers),
+    write: (chunk: Uint8Array) => sent.push(Buffer.from(chunk).toString()) > 0,
+    end: () => {},
+    abort: () => {},
+  } as unknown as Downstream;
+  return { downstream, sent: () => sent.join('\n') };
+}
+
+t.test('no secret of a query or a field leaves by a line of either format, or by an answer of ours', async (t) => {
+  fc.assert(
+    fc.property(
+      query,
+      fc.array(secretField, { minLength: 1, maxLength: 4 }),
+      wants,
+      failures,
+      fc.constantFrom<'json' | 'page'>('json', 'page'),
+      (secrets, fields, accept, failure, answers) => {
+        const { downstream, sent } = recorder();
+        const head = {
+          method: 'GET',
+          target: `/some/path?${secrets}`,
+          authority: 'toucan.example',
+          protocol: 'HTTP/1.1' as const,
+          headers: [...fields.flat(), ...accept],
+          bodyLength: NO_BODY,
+          upgrade: false,
+          problem: undefined,
+        };
+        const exchange = new Exchange(origin, downstream, head, Date.UTC(2030, 0), 0);
+        exchange.id = 'id';
+        exchange.route = { ...ROUTE, answers };
+        fail(exchange, failure, 'the backend (backend:80) has a reason');
+        for (const text of [sent(), accessLine(exchange, 1), combinedLine(exchange)]) {
+          if (shows(text)) throw new Error(text);
+        }
+        if (!sent().includes('has a reason') || !accessLine(exchange, 1).includes(failure.code))
+          throw new Error(sent());
+      },
+    ),
+    { ...RUNS, numRuns: 6_000 },
+  );
+  t.pass('held');
+});
+
+t.test('only a redirect repeats what it was asked, and only to the client itself', async (t) => {
+  const { downstream, sent } = recorder();
+  const head = {
+    method: 'GET',
+    target: `/x?token=${SECRET}`,
+    authority: 'toucan.example',
+    protocol: 'HTTP/1.1' as const,
+    headers: [],
+    bodyLength: NO_BODY,
+    upgrade: false,
+    problem: undefined,
+  };
+  const exchange = new Exchange(origin, downstream, head, 0, 0);
+  redirectToHttps(exchange, `https://toucan.example/x?token=${SECRET}`);
+  t.match(sent(), SECRET, 'byte for byte, or a login that comes over HTTP would be lost');
+  t.notOk(shows(accessLine(exchange, 1)));
+  t.notOk(shows(combinedLine(exchange)));
 });

@@ -18,6 +18,7 @@ function snapshot(generation: number, ports: readonly number[], trustedProxies: 
     publicPort: 443,
     limits: LIMITS,
     logLevel: 'silent',
+    logFormat: 'json',
   });
 }
 

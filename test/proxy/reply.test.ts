@@ -8,7 +8,7 @@ import { LIMITS, type Route } from '../../src/model/snapshot.ts';
 import { fail, redirect, redirectToHttps, reply } from '../../src/proxy/reply.ts';
 
 const ROUTE: Route = {
-  ...{ name: 'r', path: '', prefix: '', action: { kind: 'proxy', pool: 'p' } },
+  ...{ name: 'r', path: '', prefix: '', action: { kind: 'proxy', pool: 'p', base: false } },
   ...{ answers: 'page', compress: false, limits: LIMITS },
 };
 

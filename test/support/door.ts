@@ -10,6 +10,9 @@ import {
   LIMITS,
   type Limits,
   type Listener,
+  type ProxyAction,
+  type Route,
+  type RouteLimits,
   type Snapshot,
 } from '../../src/model/snapshot.ts';
 import { Door } from '../../src/proxy/door.ts';
@@ -29,10 +32,18 @@ export interface DoorOptions {
   readonly limits?: Partial<Limits>;
   readonly trustedProxies?: readonly string[];
   readonly resolver?: Resolver;
+  /** In place of the two. */
+  readonly routes?: readonly TestRoute[];
+  readonly frontendHost?: string;
   /** In place of one for HOST. */
   readonly certificates?: readonly Certificate[];
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
   readonly sweepEvery?: number;
+}
+
+/** A route, with what differs from the limits of the door. */
+export interface TestRoute extends Omit<Route, 'limits'> {
+  readonly limits?: Partial<RouteLimits>;
 }
 
 export interface TestDoor {
@@ -71,6 +82,19 @@ export function local(port: number, host = '127.0.0.1'): Endpoint {
   return { host, port, tls: false };
 }
 
+/** A route to a pool of openDoor's, as plain as can be but for `more`. */
+export function proxyRoute(
+  name: string,
+  prefix: string,
+  pool: 'frontend' | 'backend',
+  more: Partial<Omit<Route, 'name' | 'action' | 'limits'> & Pick<ProxyAction, 'parameters' | 'base'>> = {},
+): TestRoute {
+  const { parameters, base = false, ...rest } = more;
+  const action: ProxyAction = { kind: 'proxy', pool, base, ...(parameters === undefined ? {} : { parameters }) };
+  const answers = pool === 'backend' ? 'json' : 'page';
+  return { name, path: prefix, prefix, action, answers, compress: false, ...rest };
+}
+
 export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   const { ca, certificate, key } = await testIdentity();
   const lines: Record<string, unknown>[] = [];
@@ -80,21 +104,22 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   });
   const now = () => performance.now();
   const limits = { ...LIMITS, ...options.limits };
-  const at = (path: string) => ({ path, prefix: path, compress: false, limits });
   const snapshot: Snapshot = freeze({
     generation: 1,
     listeners: [listen('plain'), listen('tls'), listen('redirect')],
     hosts: [
       {
         name: HOST,
-        routes: [
-          { name: 'api', ...at('/_api'), action: { kind: 'proxy', pool: 'backend' }, answers: 'json' },
-          { name: 'site', ...at(''), action: { kind: 'proxy', pool: 'frontend' }, answers: 'page' },
-        ],
+        routes: (options.routes ?? [proxyRoute('api', '/_api', 'backend'), proxyRoute('site', '', 'frontend')]).map(
+          (route) => ({ ...route, limits: { ...limits, ...route.limits } }),
+        ),
       },
     ],
     pools: [
-      { name: 'frontend', endpoints: options.frontend },
+      {
+        ...{ name: 'frontend', endpoints: options.frontend },
+        ...(options.frontendHost === undefined ? {} : { host: options.frontendHost }),
+      },
       { name: 'backend', endpoints: options.backend },
     ],
     certificates: options.certificates ?? [{ names: [HOST], chain: certificate, key }],
@@ -103,6 +128,7 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     publicPort: PUBLIC_PORT,
     limits,
     logLevel: 'info',
+    logFormat: 'json',
   });
   const transport = new Http1Transport(limits, now, options.resolver ?? new Resolver(now));
   const door = new Door(snapshot, transport, log, now, randomUUID);

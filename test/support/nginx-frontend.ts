@@ -13,6 +13,7 @@ export interface NginxFrontend {
   readonly port: number;
   /** As FRONTEND_SERVICE takes it. */
   readonly service: string;
+  readonly docroot: string;
   /** The files of the docroot, by their path. */
   readonly files: ReadonlyMap<string, Buffer>;
   readonly process: Running;
@@ -36,7 +37,7 @@ export async function startNginxFrontend(t: Test): Promise<NginxFrontend> {
       location / { try_files $uri $uri/ /index.html; }
     }`;
   const process = await startNginx(t, folder, port, site);
-  return { port, service: `127.0.0.1:${port}`, files, process };
+  return { port, service: `127.0.0.1:${port}`, docroot: join(folder, 'docroot'), files, process };
 }
 
 /** Starts an nginx with these servers, one of them on `port`; all that it writes stays in the folder. */

@@ -136,6 +136,8 @@ function isOurs(fields: Headers, at: number, protocol: string): boolean {
       return value === String(PUBLIC_PORT);
     case 'X-Request-Id':
       return /^[0-9a-f-]{36}$/.test(value);
+    case 'traceparent':
+      return /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/.test(value);
     case 'Connection':
       return value === 'keep-alive';
     default:

@@ -43,7 +43,7 @@ const parse = (line: string): Record<string, unknown> => JSON.parse(line);
 t.test('a proxied exchange, whole', async (t) => {
   const done = exchange();
   done.route = {
-    ...{ name: 'backend', path: '/_api', prefix: '/_api', action: { kind: 'proxy', pool: 'backend' } },
+    ...{ name: 'backend', path: '/_api', prefix: '/_api', action: { kind: 'proxy', pool: 'backend', base: false } },
     ...{ answers: 'json', compress: false, limits: LIMITS },
   };
   done.bytesIn = 3;
@@ -112,6 +112,22 @@ t.test('a failure names its side, its word and its reason', async (t) => {
     { ended_by, failure, detail },
     { ended_by: 'upstream', failure: 'connection_refused', detail: done.detail },
   );
+});
+
+t.test('who closed a tunnel is told, and the trace that a request belongs to', async (t) => {
+  const done = exchange();
+  done.status = 101;
+  done.endedBy = 'idle';
+  done.traceId = '0af7651916cd43dd8448eb211c80319c';
+  const { ended_by, failure, trace_id } = parse(accessLine(done, 1_000));
+  t.strictSame([ended_by, failure, trace_id], ['idle', undefined, done.traceId]);
+});
+
+t.test('the time is right on both sides of a second', async (t) => {
+  for (const ms of [STARTED, STARTED + 993, STARTED + 994.9, STARTED + 995, STARTED + 1, 0, 999.5]) {
+    const done = new Exchange(origin, {} as Downstream, exchange().head, ms, 0);
+    t.equal(parse(accessLine(done, 0)).time, new Date(ms).toISOString());
+  }
 });
 
 t.test('secrets of the target do not show, wherever they are', async (t) => {

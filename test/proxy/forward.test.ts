@@ -1,0 +1,91 @@
+// Forward, as the log and the upstream see it: traces, large fields, and who closed a websocket.
+
+import t, { type Test } from 'tap';
+import type { Headers } from '../../src/http/headers.ts';
+import { HOST, local, openDoor } from '../support/door.ts';
+import { sendHttp1 } from '../support/http1-client.ts';
+import { sendHttp2 } from '../support/http2-client.ts';
+import { waitFor } from '../support/ports.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { OK, RawUpstream } from '../support/raw-upstream.ts';
+
+async function setUp(t: Test, trustedProxies: readonly string[] = []) {
+  const upstream = await RawUpstream.open();
+  upstream.answer(OK);
+  const door = await openDoor({ frontend: [local(upstream.port)], backend: [local(upstream.port)], trustedProxies });
+  t.teardown(() => {
+    door.close();
+    upstream.close();
+  });
+  const get = (headers: Headers, send = sendHttp1) =>
+    send(
+      { port: door.tlsPort, ca: door.ca, serverName: HOST },
+      { method: 'GET', target: '/', authority: HOST, headers },
+    );
+  const accessLines = () => door.lines.filter((line) => line.msg === 'access');
+  return { upstream, door, get, accessLines };
+}
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const PARENT = `00-${TRACE}-b7ad6b7169203331-00`;
+
+t.test('a trace that comes goes on as it is, and is named in the log', async (t) => {
+  const { upstream, get, accessLines } = await setUp(t);
+  for (const send of [sendHttp1, sendHttp2]) {
+    await get(['traceparent', PARENT, 'tracestate', 'a=1', 'tracestate', 'b=2'], send);
+    const request = upstream.requests.at(-1)!;
+    t.strictSame(request.values('traceparent'), [PARENT]);
+    t.strictSame(request.values('tracestate').join(), 'a=1,b=2');
+  }
+  await waitFor(() => accessLines().length === 2, 5_000, 'the access lines');
+  t.ok(accessLines().every((line) => line.trace_id === TRACE));
+});
+
+t.test('without one, or with one that is none, a trace begins here', async (t) => {
+  const { upstream, get, accessLines } = await setUp(t, ['127.0.0.1']);
+  for (const headers of [[], ['traceparent', 'x', 'tracestate', 'a=1'], ['X-Request-Id', 'given']]) {
+    await get(headers);
+    const request = upstream.requests.at(-1)!;
+    t.match(request.values('traceparent'), [/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/]);
+    t.strictSame(request.values('tracestate'), []);
+  }
+  await waitFor(() => accessLines().length === 3, 5_000, 'the access lines');
+  t.strictSame(
+    accessLines().map((line) => line.trace_id),
+    upstream.requests.map((request) => request.values('traceparent')[0]!.slice(3, 35)),
+  );
+  t.equal(new Set(accessLines().map((line) => line.trace_id)).size, 3);
+});
+
+t.test('a field over 8 KiB is passed, and warned of by its name, once', async (t) => {
+  const { upstream, door, get } = await setUp(t);
+  const value = 's3cr3t'.repeat(1_500);
+  for (let i = 0; i < 3; i++) await get(['X-Large', value]);
+  t.strictSame((await upstream.request(2)).values('x-large'), [value]);
+  const warnings = door.lines.filter((line) => line.level === 'warn');
+  t.strictSame(
+    warnings.map((line) => [line.field, line.route]),
+    [['X-Large', 'site']],
+  );
+  t.notMatch(JSON.stringify(door.lines), /s3cr3t/);
+});
+
+t.test('who closed a websocket in order is in its line', async (t) => {
+  const { upstream, door, accessLines } = await setUp(t);
+  for (const by of ['downstream', 'upstream']) {
+    upstream.script = (request) => {
+      request.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      if (by === 'upstream') request.end();
+    };
+    const client = await RawClient.connect({ port: door.plainPort });
+    client.write(
+      `GET /ws HTTP/1.1\r\nHost: ${HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    await waitFor(() => client.text.includes('\r\n\r\n'), 5_000, 'the 101');
+    if (by === 'downstream') client.socket.end();
+    await waitFor(() => accessLines().at(-1)?.ended_by === by, 10_000, `the line of the one closed by the ${by} side`);
+    t.equal(accessLines().at(-1)!.failure, undefined);
+    client.close();
+  }
+});
