@@ -19,6 +19,8 @@ export const SECRET = 32;
 export const NO_TRAILER = 64;
 /** Says which trace a request belongs to (W3C Trace Context). */
 export const TRACE = 128;
+/** A spelling that WSGI, CGI and PHP fold into a guarded field. */
+export const ALIAS = 256;
 
 const FIELDS: ReadonlyMap<string, number> = new Map([
   ['connection', HOP_BY_HOP | GUARDED | NO_TRAILER],
@@ -81,7 +83,7 @@ function lookUp(lower: string): number {
   if (flags !== undefined) return flags;
   if (lower.startsWith('x-forwarded-')) return PROTECTED | IDENTITY | GUARDED | NO_TRAILER;
   if (lower.startsWith('access-control-')) return PROTECTED | NO_TRAILER;
-  return 0;
+  return isGuardedAlias(lower) ? ALIAS : 0;
 }
 
 /** True when `name` is a spelling with `_` or `.` that WSGI, CGI and PHP fold into a guarded field (`X_Forwarded_For`). */

@@ -48,8 +48,24 @@ export interface Authority {
 
 const HOST = /^(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*|\[[0-9a-f:.]{2,45}\])$/;
 
+/** What was read before: the same few names come again and again. */
+const AUTHORITIES = new Map<string, Authority>();
+const MAX_AUTHORITIES = 256;
+
 /** Reads `host` or `host:port` strictly (RFC 3986 §3.2.2, letters of host names only); undefined when it is neither. */
 export function readAuthority(value: string): Authority | undefined {
+  const known = AUTHORITIES.get(value);
+  if (known !== undefined) return known;
+  const authority = parseAuthority(value);
+  if (authority !== undefined) {
+    if (AUTHORITIES.size >= MAX_AUTHORITIES) AUTHORITIES.clear();
+    // A copy: what was cut out of a head would keep all of that head.
+    AUTHORITIES.set(Buffer.from(value, 'latin1').toString('latin1'), Object.freeze(authority));
+  }
+  return authority;
+}
+
+function parseAuthority(value: string): Authority | undefined {
   const colon = value.lastIndexOf(':');
   let host = value;
   let port: number | undefined;

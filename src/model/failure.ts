@@ -28,6 +28,7 @@ export const FAILURES = Object.freeze({
   notForFiles: failure('method_not_for_files', 'downstream', 405, 'http_request_denied'),
   headTimeout: failure('head_timeout', 'downstream', 408, 'http_request_error'),
   bodyTimeout: failure('body_timeout', 'downstream', 408, 'http_request_error'),
+  bodyTooSlow: failure('body_too_slow', 'downstream', 408, 'http_request_error'),
   bodyTooLarge: failure('body_too_large', 'downstream', 413, 'http_request_denied'),
   targetTooLong: failure('target_too_long', 'downstream', 414, 'http_request_error'),
   expectationRefused: failure('expectation_refused', 'downstream', 417, 'http_request_denied'),

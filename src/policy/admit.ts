@@ -4,6 +4,7 @@ import { countOf, type Headers } from '../http/headers.ts';
 import { type Authority, readAuthority, readTarget } from '../http/target.ts';
 import type { RequestHead } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
+import type { Limits } from '../model/snapshot.ts';
 
 /** A head that was understood. */
 export interface Admitted {
@@ -18,19 +19,27 @@ export interface Refusal {
   readonly detail: string;
 }
 
+type HeadLimits = Pick<Limits, 'headFields' | 'requestLineBytes'>;
+
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** TRACE and TRACK echo credentials back to scripts; CONNECT is for forward proxies. */
 const REFUSED_METHODS: readonly string[] = ['TRACE', 'TRACK', 'CONNECT'];
 
 /** Checks method, target, Host and size. Returns the reading, or the refusal. */
-export function admit(head: RequestHead, maxFields: number): Admitted | Refusal {
-  if (head.headers.length / 2 > maxFields) {
-    const count = head.headers.length / 2;
-    return refuse(FAILURES.headTooLarge, `the request has ${count} header fields, more than the limit of ${maxFields}`);
+export function admit(head: RequestHead, limits: HeadLimits): Admitted | Refusal {
+  const count = head.headers.length / 2;
+  if (count > limits.headFields) {
+    const limit = `the limit of ${limits.headFields} (limit downstream.headFields)`;
+    return refuse(FAILURES.headTooLarge, `the request has ${count} header fields, more than ${limit}`);
+  }
+  // Over HTTP/1 the whole line was measured as it came.
+  if (head.target.length > limits.requestLineBytes) {
+    const limit = `${limits.requestLineBytes} bytes (limit downstream.requestLineBytes)`;
+    return refuse(FAILURES.targetTooLong, `the request target is longer than ${limit}`);
   }
   if (!TOKEN.test(head.method)) return refuse(FAILURES.malformed, 'the method is no token');
-  // In any letter case: HTTP/2 brings what it likes, and node:http's client sends all of them in capitals.
+  // In any letter case: some upstreams read a method so.
   if (REFUSED_METHODS.includes(head.method.toUpperCase())) {
     return refuse(FAILURES.methodRefused, `the method ${head.method} is not served here`);
   }

@@ -1,6 +1,7 @@
 // The header fields that an upstream gets: those of the client that are meant for it, and what we vouch for.
 
 import {
+  ALIAS,
   countOf,
   FRAMING,
   fieldFlags,
@@ -8,7 +9,6 @@ import {
   type Headers,
   HOP_BY_HOP,
   IDENTITY,
-  isGuardedAlias,
   listMembers,
   PROTECTED,
   TRACE,
@@ -50,7 +50,7 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     if ((flags & (HOP_BY_HOP | FRAMING)) !== 0) continue;
     if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
     if ((flags & IDENTITY) !== 0 && !passesIdentity(name, vouched)) continue;
-    if (flags === 0 && isGuardedAlias(name)) continue;
+    if ((flags & ALIAS) !== 0) continue;
     if (name.length === 7 && head.bodyLength !== UNTIL_END && name.toLowerCase() === 'trailer') continue;
     if (vouched.host !== undefined && name.length === 4 && name.toLowerCase() === 'host') out.push(name, vouched.host);
     else out.push(name, incoming[i + 1]!);

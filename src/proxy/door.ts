@@ -106,13 +106,12 @@ export class Door {
 
   #build(snapshot: Snapshot): Active {
     const hosts = new Map(snapshot.hosts.map((host) => [host.name, host]));
-    const trusted = trustList(snapshot.trustedProxies);
     return {
       snapshot,
       limits: snapshot.limits,
       hosts,
       pools: new Map(snapshot.pools.map((pool) => [pool.name, this.#livePool(pool)])),
-      isTrusted: (address) => isIP(address) !== 0 && trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'),
+      isTrusted: trustOf(snapshot.trustedProxies),
       isKnownHost: (host) => findHost(hosts, host) !== undefined,
     };
   }
@@ -142,8 +141,9 @@ function hostAuthorities({ host, endpoints }: Pool): string[] {
   return /:\d+$/.test(lower) ? [lower] : [...new Set(endpoints.map(({ tls }) => `${lower}:${tls ? 443 : 80}`))];
 }
 
-/** Addresses and CIDRs, checked when the configuration was read. */
-function trustList(entries: readonly string[]): BlockList {
+/** By addresses and CIDRs, checked when the configuration was read. Mostly nobody is trusted. */
+function trustOf(entries: readonly string[]): (address: string) => boolean {
+  if (entries.length === 0) return () => false;
   const list = new BlockList();
   for (const entry of entries) {
     const [address, bits] = entry.split('/') as [string, string | undefined];
@@ -151,5 +151,5 @@ function trustList(entries: readonly string[]): BlockList {
     if (bits === undefined) list.addAddress(address, family);
     else list.addSubnet(address, Number(bits), family);
   }
-  return list;
+  return (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }

@@ -10,6 +10,7 @@ import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, ProxyAction, Route } from '../model/snapshot.ts';
 import type { Admitted } from '../policy/admit.ts';
 import { avoidFor, pickEndpoint } from '../policy/balance.ts';
+import { isTooSlow, underRate } from '../policy/body-rate.ts';
 import { largeField, requestHeaders } from '../policy/request-headers.ts';
 import { responseHeaders, trailers as safeTrailers } from '../policy/response-headers.ts';
 import { mayRetry } from '../policy/retry.ts';
@@ -54,6 +55,9 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   #bodyStarted = false;
   #answerStarted = false;
   #uploadHeld = false;
+  /** Since when the upload is held, and for how long it was before, in ms: that is not the client's slowness. */
+  #heldAt = 0;
+  #heldTime = 0;
   #answerHeld = false;
   /** All of the answer has come; what changes it may still hold some. */
   #answerEnded = false;
@@ -140,6 +144,11 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     if (this.#released || this.#answerEnded || this.#exchange.answered) return;
     if (isTooLarge(this.#exchange.bytesIn, this.#route.limits)) {
       this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#route.limits)}`);
+      return;
+    }
+    const time = this.#door.now() - this.#exchange.startTime - this.#heldTime;
+    if (isTooSlow(this.#exchange.bytesIn, time, this.#route.limits)) {
+      this.#end(FAILURES.bodyTooSlow, `the request body came too slowly: ${underRate(this.#route.limits)}`);
       return;
     }
     this.#bodyStarted = true;
@@ -370,12 +379,14 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   #holdUpload(): void {
     if (this.#uploadHeld) return;
     this.#uploadHeld = true;
+    this.#heldAt = this.#door.now();
     this.#exchange.downstream.pause();
   }
 
   #letUpload(): void {
     if (!this.#uploadHeld) return;
     this.#uploadHeld = false;
+    this.#heldTime += this.#door.now() - this.#heldAt;
     this.#exchange.downstream.resume();
   }
 

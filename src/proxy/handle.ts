@@ -23,7 +23,7 @@ export function handle(door: Door, exchange: Exchange): void {
   door.exchanges.add(exchange);
   identify(door, active, exchange);
 
-  const admitted = admit(exchange.head, active.limits.headFields);
+  const admitted = admit(exchange.head, active.limits);
   if ('failure' in admitted) return fail(exchange, admitted.failure, admitted.detail);
 
   const host = findHost(active.hosts, admitted.authority.host);

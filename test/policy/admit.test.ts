@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
 import { NO_BODY, type RequestHead } from '../../src/model/exchange.ts';
 import { FAILURES, type Failure } from '../../src/model/failure.ts';
+import { LIMITS } from '../../src/model/snapshot.ts';
 import { admit } from '../../src/policy/admit.ts';
 
 function head(more: Partial<RequestHead> = {}): RequestHead {
@@ -23,7 +24,7 @@ function head(more: Partial<RequestHead> = {}): RequestHead {
 }
 
 function refused(t: Test, given: RequestHead, failure: Failure, detail: RegExp, name: string, maxFields = 200): void {
-  const answer = admit(given, maxFields);
+  const answer = admit(given, { ...LIMITS, headFields: maxFields });
   if (!('failure' in answer)) {
     t.fail(`${name} was admitted`);
     return;
@@ -33,19 +34,19 @@ function refused(t: Test, given: RequestHead, failure: Failure, detail: RegExp, 
 }
 
 t.test('an ordinary request is read', async (t) => {
-  t.strictSame(admit(head({ target: '/_api//x?y', authority: 'Toucan.example:8000' }), 200), {
+  t.strictSame(admit(head({ target: '/_api//x?y', authority: 'Toucan.example:8000' }), LIMITS), {
     authority: { host: 'toucan.example', port: 8000 },
     path: '/_api//x?y',
   });
-  t.strictSame(admit(head({ method: 'OPTIONS', target: '*' }), 200), {
+  t.strictSame(admit(head({ method: 'OPTIONS', target: '*' }), LIMITS), {
     authority: { host: 'toucan.example', port: undefined },
     path: '*',
   });
-  t.strictSame(admit(head({ target: 'http://TOUCAN.example/x' }), 200), {
+  t.strictSame(admit(head({ target: 'http://TOUCAN.example/x' }), LIMITS), {
     authority: { host: 'toucan.example', port: undefined },
     path: '/x',
   });
-  for (const method of ['PROPFIND', 'M-SEARCH', 'PURGE']) t.notOk('failure' in admit(head({ method }), 200), method);
+  for (const method of ['PROPFIND', 'M-SEARCH', 'PURGE']) t.notOk('failure' in admit(head({ method }), LIMITS), method);
 });
 
 t.test('methods that are not served, in any letter case', async (t) => {
@@ -99,7 +100,7 @@ t.test('Host is there once, is a host, and agrees with the target', async (t) =>
 
 t.test('no refusal repeats what the sender chose', async (t) => {
   for (const authority of ['<b>', 'a b']) {
-    const answer = admit(head({ authority }), 200);
+    const answer = admit(head({ authority }), LIMITS);
     t.ok('detail' in answer && !answer.detail.includes(authority));
   }
 });
@@ -107,16 +108,25 @@ t.test('no refusal repeats what the sender chose', async (t) => {
 t.test('the number of fields is limited', async (t) => {
   const headers: Headers = ['Host', 'toucan.example'];
   for (let i = 1; i < 10; i++) headers.push(`X-${i}`, '');
-  t.notOk('failure' in admit(head({ headers }), 10), 'ten are ten');
+  t.notOk('failure' in admit(head({ headers }), { ...LIMITS, headFields: 10 }), 'ten are ten');
   refused(t, head({ headers }), FAILURES.headTooLarge, /10 header fields.* 9/, 'ten are more than nine', 9);
 });
 
 t.test('the only expectation is 100-continue', async (t) => {
   const expecting = (...values: string[]) =>
     head({ headers: ['Host', 'toucan.example', ...values.flatMap((value) => ['Expect', value])] });
-  t.notOk('failure' in admit(expecting('100-Continue'), 200));
+  t.notOk('failure' in admit(expecting('100-Continue'), LIMITS));
   for (const value of ['', '200-ok', '100-continue, x', 'x']) {
     refused(t, expecting(value), FAILURES.expectationRefused, /100-continue/, value);
   }
   refused(t, expecting('100-continue', 'x'), FAILURES.expectationRefused, /100-continue/, 'in a second line');
+});
+
+t.test('a target beyond its limit is refused as such, whatever the protocol', async (t) => {
+  const limits = { ...LIMITS, requestLineBytes: 20 };
+  t.notOk('failure' in admit(head({ target: `/${'x'.repeat(19)}` }), limits), 'twenty are twenty');
+  const answer = admit(head({ target: `/${'x'.repeat(20)}`, protocol: 'HTTP/2.0' }), limits);
+  if (!('failure' in answer)) throw new Error('it was admitted');
+  t.equal(answer.failure.status, 414);
+  t.match(answer.detail, /20 bytes \(limit downstream\.requestLineBytes\)/);
 });
