@@ -1,6 +1,7 @@
 // HTTP/1 heads and chunks as they go out (RFC 9112), as latin1 text: what is written here is read back by any parser as the same message.
 
 import type { Headers } from '../http/headers.ts';
+import { STATUS_TEXT } from '../http/status.ts';
 
 export const LAST_CHUNK = '0\r\n\r\n';
 
@@ -11,9 +12,9 @@ export function requestLine(method: string, target: string): string {
 
 const STATUS_LINES: string[] = [];
 
-/** The reason phrase is left empty where `reason` is; clients ignore it (RFC 9112 §4). */
-export function statusLine(status: number, reason: string | undefined): string {
-  STATUS_LINES[status] ??= `HTTP/1.1 ${status} ${reason ?? ''}\r\n`;
+/** Of a status without a name the reason phrase is left empty; clients ignore it (RFC 9112 §4). */
+export function statusLine(status: number): string {
+  STATUS_LINES[status] ??= `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? ''}\r\n`;
   return STATUS_LINES[status];
 }
 

@@ -4,7 +4,6 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { chunkSize, fieldLines, lastChunk, statusLine } from '../codec/http1-write.ts';
 import { firstValue, type Headers } from '../http/headers.ts';
-import { STATUS_TEXT } from '../http/status.ts';
 import type { ByteStream, Downstream, Exchange } from '../model/exchange.ts';
 import { onDownstreamDrain } from '../proxy/handle.ts';
 
@@ -58,7 +57,7 @@ export class Http1Downstream implements Downstream {
 
   inform(status: number, headers: Headers): void {
     if (this.#isGone || this.#responded) return;
-    this.#socket.write(`${statusLine(status, STATUS_TEXT[status])}${fieldLines(headers)}\r\n`, 'latin1');
+    this.#socket.write(`${statusLine(status)}${fieldLines(headers)}\r\n`, 'latin1');
   }
 
   respond(status: number, headers: Headers): void {
@@ -76,7 +75,7 @@ export class Http1Downstream implements Downstream {
       this.#framing = FRAMING.untilClose;
       keep = false;
     }
-    let text = statusLine(status, STATUS_TEXT[status]);
+    let text = statusLine(status);
     let dated = false;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]!;

@@ -1,0 +1,128 @@
+// One HTTP/1 connection: how long it may idle, how many requests it takes, what it holds of what a client sends ahead, and how it ends.
+
+import t, { type Test } from 'tap';
+import type { Limits } from '../../src/model/snapshot.ts';
+import { HOST, local, openDoor, type TestDoor } from '../support/door.ts';
+import { waitFor } from '../support/ports.ts';
+import { type Address, RawClient } from '../support/raw-client.ts';
+import { OK, RawUpstream } from '../support/raw-upstream.ts';
+
+const GET = `GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`;
+
+async function start(t: Test, limits: Partial<Limits>): Promise<{ door: TestDoor; upstream: RawUpstream }> {
+  const upstream = await RawUpstream.open();
+  const endpoints = [local(upstream.port)];
+  const door = await openDoor({ frontend: endpoints, backend: endpoints, limits, sweepEvery: 20 });
+  t.teardown(() => {
+    door.close();
+    upstream.close();
+  });
+  return { door, upstream };
+}
+
+async function connect(t: Test, address: Address): Promise<RawClient> {
+  const client = await RawClient.connect(address);
+  t.teardown(() => client.close());
+  return client;
+}
+
+/** Over both kinds of connections. */
+function addressesOf(door: TestDoor): Address[] {
+  return [{ port: door.plainPort }, { port: door.tlsPort, ca: door.ca, serverName: HOST }];
+}
+
+t.test('an idle connection is ended without a word, between requests and before the first one', async (t) => {
+  const { door } = await start(t, { keepAliveTimeout: 100, headTimeout: 100 });
+  for (const address of addressesOf(door)) {
+    const silent = await connect(t, address);
+    await silent.gone;
+    t.equal(silent.text, '', 'nothing was asked, and nothing said');
+    silent.close();
+    const used = await connect(t, address);
+    const answer = used.reader('GET');
+    used.write(GET);
+    await waitFor(() => answer.isDone, 10_000, 'an answer');
+    const said = used.text;
+    await used.gone;
+    t.equal(used.text, said);
+    t.notOk(used.wasReset);
+    used.close();
+  }
+  await waitFor(() => door.door.watched.size === 0, 5_000, 'nothing to be watched');
+});
+
+t.test('a connection ends with the last request that it may carry', async (t) => {
+  const { door, upstream } = await start(t, { requestsPerConnection: 2 });
+  for (const address of addressesOf(door)) {
+    const client = await connect(t, address);
+    const answers = [client.reader('GET'), client.reader('GET'), client.reader('GET')];
+    client.write(GET + GET + GET);
+    await client.gone;
+    t.strictSame(
+      answers.map(({ end }) => end),
+      ['complete', 'complete', 'none'],
+    );
+    t.strictSame(
+      answers.map(({ headers }) => headers.includes('close')),
+      [false, true, false],
+    );
+  }
+  t.equal(upstream.requests.length, 4, 'what stood behind the last one went nowhere');
+});
+
+t.test('requests sent ahead are answered in order, and no more of them is taken than is good', async (t) => {
+  const { door, upstream } = await start(t, {});
+  let answerFirst = () => {};
+  upstream.script = async (request) => {
+    if (request.target === '/first')
+      await new Promise<void>((go) => {
+        answerFirst = go;
+      });
+    request.write(`HTTP/1.1 200 OK\r\nX-Target: ${request.target}\r\nContent-Length: 0\r\n\r\n`);
+  };
+  const client = await connect(t, { port: door.plainPort });
+  const answer = client.reader('GET');
+  const others = Array.from({ length: 200 }, () => client.reader('GET'));
+  const ask = (target: string) => `GET ${target} HTTP/1.1\r\nHost: ${HOST}\r\nX-Fill: ${'x'.repeat(4_000)}\r\n\r\n`;
+  client.write(ask('/first'));
+  // 800 kB, a dozen times what is taken ahead.
+  for (let i = 0; i < 200; i++) client.write(ask(`/${i}`));
+  await upstream.request();
+  // What the door does not take and the kernel does not hold waits here.
+  await new Promise((done) => setTimeout(done, 50));
+  t.equal(upstream.requests.length, 1, 'one at a time');
+  answerFirst();
+  await waitFor(() => answer.isDone, 10_000, 'an answer');
+  for (const other of others) await waitFor(() => other.isDone, 10_000, 'an answer');
+  t.strictSame(
+    upstream.requests.map(({ target }) => target),
+    ['/first', ...others.map((_, i) => `/${i}`)],
+  );
+  t.ok(others.every(({ status, end }) => status === 200 && end === 'complete'));
+});
+
+t.test('a client that ends its side before its answer has left; the upstream is told', async (t) => {
+  const { door, upstream } = await start(t, {});
+  upstream.script = () => {};
+  const client = await connect(t, { port: door.plainPort });
+  client.write(GET);
+  const request = await upstream.request();
+  client.socket.end();
+  await request.connection.gone;
+  await waitFor(() => door.lines.length > 0, 5_000);
+  t.match(door.lines[0], { status: 499, failure: 'client_gone' });
+});
+
+t.test('the end of a client that has its whole answer is no abort', async (t) => {
+  const { door, upstream } = await start(t, {});
+  upstream.answer(OK);
+  for (const address of addressesOf(door)) {
+    const client = await connect(t, address);
+    const answer = client.reader('GET');
+    client.write(GET);
+    await waitFor(() => answer.isDone, 10_000, 'an answer');
+    client.socket.end();
+    await client.gone;
+  }
+  t.ok(door.lines.every(({ status, failure }) => status === 200 && failure === undefined));
+});
