@@ -49,8 +49,11 @@ const FOLDER: Lookup = Object.freeze({ kind: 'folder' });
 const INDEX = 'index.html';
 /** How often the root itself and siblings are looked at again, in ms. */
 const LOOK_EVERY = 1_000;
+/** A file that was just looked at is not looked at again: a change is seen that much later at most, in ms. */
+const FRESH = 50;
 /** Paths that are remembered for a generation; a client chooses only among those that exist. */
 const MAX_KNOWN = 4_096;
+const MAX_REMEMBERED = 256;
 /** Where the kernel tells what a descriptor really is, and opens below it whatever its folder is called by now. */
 const DESCRIPTORS = '/proc/self/fd';
 const TELLS_DESCRIPTORS = existsSync(DESCRIPTORS);
@@ -69,8 +72,8 @@ interface Generation {
 }
 
 interface Known {
-  readonly facts: FileFacts;
-  siblings: ReadonlyMap<string, FileFacts>;
+  found: Found;
+  lookedAt: number;
   siblingsLookedAt: number;
 }
 
@@ -84,6 +87,8 @@ export class Root {
   readonly #endings: readonly string[];
   #generation: Generation | undefined;
   #lookedAt = 0;
+  /** Paths as sent that led to a file, and how they read. */
+  readonly #read = new Map<string, Wanted>();
 
   /** `endings`, like `.gz`, are those of siblings to look for. `now` is a steady clock, in ms. */
   constructor(folder: string, endings: readonly string[], now: () => number) {
@@ -94,12 +99,14 @@ export class Root {
 
   /** Finds what a path (as sent, its query is left out) names. */
   find(path: string): Lookup {
-    const read = readPath(path);
+    const known = this.#read.get(path);
+    const read = known ?? readPath(path);
     if (read === undefined) return NOTHING;
     if (read === 'hidden') return HIDDEN;
     try {
       const generation = this.#current(this.#now() - this.#lookedAt >= LOOK_EVERY);
       const found = this.#look(generation, read);
+      if (known === undefined && found.kind === 'file') this.#remember(path, read);
       if (found.kind !== 'nothing') return found;
       // What is not there may be in a newer release.
       const newer = this.#current(true);
@@ -115,13 +122,23 @@ export class Root {
     if (this.#generation === undefined) return undefined;
     try {
       const opened = openInside(this.#generation, facts.path);
-      if (opened === undefined) return undefined;
-      if (opened.facts.identity === facts.identity) return opened.descriptor;
-      closeSync(opened.descriptor);
+      if (opened !== undefined) {
+        if (opened.facts.identity === facts.identity) return opened.descriptor;
+        closeSync(opened.descriptor);
+      }
     } catch {
       // Found again, it will be told what is wrong with it.
     }
+    this.#generation.known.delete(facts.path);
     return undefined;
+  }
+
+  #remember(path: string, read: Wanted): void {
+    // Queries are without end, and long paths are rare.
+    if (path.length > MAX_REMEMBERED || path.includes('?')) return;
+    if (this.#read.size >= MAX_KNOWN) this.#read.clear();
+    // A copy: what was cut out of a head would keep all of that head.
+    this.#read.set(Buffer.from(path, 'latin1').toString('latin1'), read);
   }
 
   close(): void {
@@ -155,26 +172,30 @@ export class Root {
   }
 
   #lookAtFile(generation: Generation, path: string): Found | undefined {
+    const now = this.#now();
+    let known = generation.known.get(path);
+    if (known !== undefined && now - known.lookedAt < FRESH) return known.found;
     const stats = statBelow(generation, path);
     if (stats === undefined || !stats.isFile()) {
       generation.known.delete(path);
       return undefined;
     }
     const facts = factsOf(path, stats);
-    let known = generation.known.get(path);
     // Another file than the one that was checked: it is opened and checked anew.
-    if (known === undefined || known.facts.identity !== facts.identity) {
+    if (known === undefined || known.found.facts.identity !== facts.identity) {
       const checked = check(generation, path);
       if (checked === undefined) return undefined;
       if (generation.known.size >= MAX_KNOWN) generation.known.clear();
-      known = { facts: checked, siblings: new Map(), siblingsLookedAt: Number.NEGATIVE_INFINITY };
+      const found: Found = { kind: 'file', facts: checked, siblings: new Map() };
+      known = { found, lookedAt: now, siblingsLookedAt: Number.NEGATIVE_INFINITY };
       generation.known.set(path, known);
     }
-    if (this.#now() - known.siblingsLookedAt >= LOOK_EVERY) {
-      known.siblings = findSiblings(generation, known.facts, this.#endings);
-      known.siblingsLookedAt = this.#now();
+    known.lookedAt = now;
+    if (now - known.siblingsLookedAt >= LOOK_EVERY) {
+      known.found = { ...known.found, siblings: findSiblings(generation, known.found.facts, this.#endings) };
+      known.siblingsLookedAt = now;
     }
-    return { kind: 'file', facts: known.facts, siblings: known.siblings };
+    return known.found;
   }
 }
 

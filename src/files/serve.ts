@@ -89,6 +89,8 @@ export class Files {
   readonly #kept: Kept;
   readonly #compressor = new Compressor();
   readonly #parameterKeys = new WeakMap<Parameters, string>();
+  /** What is the same for each request of a file, for as long as the file is the same. */
+  readonly #described = new WeakMap<FileFacts, Described>();
 
   constructor(options: FilesOptions) {
     this.#now = options.now;
@@ -130,26 +132,48 @@ export class Files {
   /** Undefined when the file was not what was found any more. */
   #serve(root: Root, action: FilesAction, request: FileRequest, found: Found): Outcome | Promise<Outcome> | undefined {
     const { facts } = found;
-    const type = mediaType(facts.path);
+    const { type, isText } = this.#describe(facts);
     const rewrite = rewriteOfFile(action, request.prefix, facts.path, type);
     if (rewrite !== undefined && facts.size <= MAX_REWRITTEN)
       return this.#serveRewritten(root, rewrite, request, facts);
-    const isText = isTextType(type) && facts.size >= MIN_COMPRESSED && facts.size <= MAX_COMPRESSED;
     const varies = found.siblings.size > 0 || isText;
     const coding = varies ? this.#chooseCoding(request, found, isText) : 'identity';
     const sibling = coding === 'identity' ? undefined : found.siblings.get(endingOf(coding));
     const source = sibling ?? facts;
-    const representation: Representation = {
-      validators: { etag: etagOf(source, coding), lastModified: facts.modified },
+    const representation = this.#represent(facts, source, coding, varies);
+    const early = this.#withoutBody(request, representation);
+    if (early !== undefined) return early;
+    if (coding === 'identity' || sibling !== undefined) return this.#serveStored(root, request, source, representation);
+    return this.#serveCompressed(root, request, facts, coding, representation);
+  }
+
+  #describe(facts: FileFacts): Described {
+    let described = this.#described.get(facts);
+    if (described === undefined) {
+      const type = mediaType(facts.path);
+      const isText = isTextType(type) && facts.size >= MIN_COMPRESSED && facts.size <= MAX_COMPRESSED;
+      described = { type, isText, representations: new Map() };
+      this.#described.set(facts, described);
+    }
+    return described;
+  }
+
+  /** `source` holds the bytes of this coding, or what is compressed to it. */
+  #represent(facts: FileFacts, source: FileFacts, coding: Coding | 'identity', varies: boolean): Representation {
+    const { type, representations } = this.#describe(facts);
+    const key = `${coding} ${varies}`;
+    const before = representations.get(key);
+    if (before?.source === source) return before;
+    const representation = {
+      source,
+      validators: validatorsOf(etagOf(source, coding), facts.modified),
       type,
       size: source.size,
       fields: fieldsOf(cacheControl(facts.path), varies),
       coding,
     };
-    const early = this.#withoutBody(request, representation);
-    if (early !== undefined) return early;
-    if (coding === 'identity' || sibling !== undefined) return this.#serveStored(root, request, source, representation);
-    return this.#serveCompressed(root, request, facts, coding, representation);
+    representations.set(key, representation);
+    return representation;
   }
 
   /** A part of what was compressed on the fly would be a part of nothing that lasts: ranges are of files only. */
@@ -171,7 +195,7 @@ export class Files {
     if (condition === 'failed') return empty(412, ['Cache-Control', 'no-store']);
     // RFC 9110 §15.4.5: what a 200 would have said of caching, and no more.
     if (condition === 'unmodified') {
-      return { ...empty(304, []), headers: [...fields, ...validatorFields(validators)] };
+      return { ...empty(304, []), headers: [...fields, ...validators.fields] };
     }
     if (this.#rangesOf(request, validators, size) !== 'unsatisfiable') return undefined;
     return empty(416, ['Content-Range', `bytes */${size}`, 'Cache-Control', 'no-store']);
@@ -257,7 +281,7 @@ export class Files {
   /** Without Last-Modified: what is written into a file changes without the file. */
   #composeRewritten(request: FileRequest, facts: FileFacts, bytes: Buffer, cache: string): FileAnswer {
     const representation: Representation = {
-      validators: { etag: etagOfBytes(bytes), lastModified: undefined },
+      validators: validatorsOf(etagOfBytes(bytes), undefined),
       type: mediaType(facts.path),
       size: bytes.length,
       fields: ['Cache-Control', cache],
@@ -286,7 +310,7 @@ export class Files {
     const { validators, type, size, fields, coding } = representation;
     const ranges = this.#rangesOf(request, validators, size);
     const part = (span: Span): Piece => (bytes instanceof Uint8Array ? bytes.subarray(span.start, span.end) : span);
-    const headers = [...fields, 'Accept-Ranges', 'bytes', ...validatorFields(validators)];
+    const headers = [...fields, 'Accept-Ranges', 'bytes', ...validators.fields];
     if (coding !== 'identity') headers.push('Content-Encoding', coding);
     const isHead = request.method === 'HEAD';
     if (typeof ranges === 'string') {
@@ -316,9 +340,17 @@ export class Files {
   }
 }
 
+interface Described {
+  readonly type: string;
+  /** Worth compressing. */
+  readonly isText: boolean;
+  /** By coding and Vary. */
+  readonly representations: Map<string, Representation & { readonly source: FileFacts }>;
+}
+
 /** What is sent, whichever part of it. */
 interface Representation {
-  readonly validators: Validators;
+  readonly validators: Written;
   readonly type: string;
   readonly size: number;
   /** Of caching. */
@@ -357,11 +389,15 @@ function broken(facts: FileFacts, error: Error): FileRefusal {
   return { kind: 'broken', detail: `/${facts.path} cannot be read (${code})` };
 }
 
-function validatorFields({ etag, lastModified }: Validators): Headers {
-  const fields: Headers = [];
-  if (etag !== undefined) fields.push('ETag', etag);
+/** Validators with the fields that say them. */
+interface Written extends Validators {
+  readonly fields: Headers;
+}
+
+function validatorsOf(etag: string, lastModified: number | undefined): Written {
+  const fields: Headers = ['ETag', etag];
   if (lastModified !== undefined) fields.push('Last-Modified', writeDate(lastModified));
-  return fields;
+  return { etag, lastModified, fields };
 }
 
 function fieldsOf(cache: string, varies: boolean): Headers {

@@ -208,17 +208,20 @@ t.test('a root that is not there is told, and served once it is', async (t) => {
 });
 
 t.test('changes are noticed: content, replacement, removal', async (t) => {
-  const { root, folder } = makeRoot(t, { 'a.txt': 'one' });
+  const { root, folder, pass } = makeRoot(t, { 'a.txt': 'one' });
   t.equal(get(root, '/a.txt'), 'one');
   const before = (root.find('/a.txt') as Found).facts;
   writeFileSync(join(folder, 'a.txt'), 'three');
+  pass(50);
   t.equal(get(root, '/a.txt'), 'three');
   t.equal(read(root, before), 'changed');
   writeFileSync(join(folder, 'b.tmp'), 'other');
   utimesSync(join(folder, 'b.tmp'), 1, 1);
   renameSync(join(folder, 'b.tmp'), join(folder, 'a.txt'));
+  pass(50);
   t.equal(get(root, '/a.txt'), 'other');
   unlinkSync(join(folder, 'a.txt'));
+  pass(50);
   t.equal(get(root, '/a.txt'), 'nothing');
   linkSync(join(folder, 'index.html'), join(folder, 'a.txt'));
   t.equal(get(root, '/a.txt'), 'shell');
@@ -236,7 +239,8 @@ t.test('siblings count while they are not older', async (t) => {
   pass(1_000);
   t.strictSame(siblings(), ['.br', '.gz']);
   writeFileSync(join(folder, 'a.js'), 'newer');
-  t.strictSame(siblings(), [], 'at once when the file itself changes');
+  pass(50);
+  t.strictSame(siblings(), [], 'as soon as the file itself is seen to have changed');
 });
 
 // Elsewhere a folder is known by its path alone: between the two renames there is nothing.
