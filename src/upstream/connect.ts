@@ -39,6 +39,8 @@ export function openConnection(
     ...(streaming ? {} : { onread: connection.reading }),
   };
   const socket = endpoint.tls ? tlsConnect({ ...options, ...trustOf(endpoint) }) : netConnect(options);
+  // Before it is attached: over TLS an upstream may speak as soon as its half of the handshake is done.
+  connection.socket = socket;
   const deadline = setTimeout(() => {
     finish(FAILURES.connectTimeout, `accepted no connection within ${timeout} ms (limit upstream.connectTimeout)`);
   }, timeout);
@@ -56,7 +58,7 @@ export function openConnection(
   const onConnect = () => {
     cleanUp();
     holdWriteErrors(socket);
-    connection.attach(socket, streaming);
+    connection.attach(streaming);
     opened(connection, undefined, '');
   };
   const event = endpoint.tls ? 'secureConnect' : 'connect';

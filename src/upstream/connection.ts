@@ -51,8 +51,8 @@ export class UpstreamConnection {
   });
 
   /** The socket is connected. `streaming`: its bytes come as events, as a tunnel needs them. */
-  attach(socket: Socket, streaming: boolean): void {
-    this.socket = socket;
+  attach(streaming: boolean): void {
+    const { socket } = this;
     this.address = plainAddress(socket.remoteAddress ?? '');
     this.socket.porticoConnection = this;
     socket.on('end', onEnd);
@@ -84,7 +84,7 @@ export class UpstreamConnection {
   onData(bytes: Buffer): void {
     if (this.running === undefined) {
       // Whatever comes on an idle connection answers no request of ours: were it kept, the next client would get it.
-      this.destroy();
+      this.socket.destroy(new Error('it spoke before it was asked'));
       return;
     }
     this.parser.feed(bytes);
