@@ -9,10 +9,10 @@ import { ConfigError } from './problem.ts';
 import { type Source, sourceOf } from './source.ts';
 import { EXIT, supervise } from './supervisor.ts';
 
-/** `portico run`: serves until it is stopped. */
-export async function run(file: string | undefined, environment: Environment): Promise<number> {
+/** `portico run`: serves until it is stopped. `takesOver`: in place of an instance that runs. */
+export async function run(file: string | undefined, takesOver: boolean, environment: Environment): Promise<number> {
   try {
-    return await supervise(sourceOf(file, environment));
+    return await supervise(sourceOf(file, environment), takesOver);
   } catch (error) {
     return complain('Portico did not start', error);
   }

@@ -4,6 +4,9 @@ import { createServer } from 'node:net';
 import type { Setting } from './configuration.ts';
 import { ConfigError, type Problem } from './problem.ts';
 
+/** Whether several processes of a user may bind one port; `src/worker.ts` does so under the same condition. */
+export const SHARES_PORTS = process.platform === 'linux';
+
 export interface WantedPort {
   readonly setting: Setting;
   readonly address: string | undefined;

@@ -106,14 +106,28 @@ export class Workers {
     });
   }
 
-  /** Lets all finish what they hold. Resolves to the number of exchanges that the deadline (ms) cut. */
-  async drain(deadline: number): Promise<number> {
+  /** Another instance serves beside us: all accept nothing more. One that does not say so in time is ended. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    const closed = [...this.#all].map(async (worker) => {
+      // One that is still starting holds nothing.
+      if (worker.serving) await ask(worker, { kind: 'close' }, ['closed']).catch(() => worker.child.kill('SIGKILL'));
+      else worker.child.kill('SIGKILL');
+    });
+    await Promise.all(closed);
+  }
+
+  /**
+   * Lets all finish what they hold. Resolves to the number of exchanges that the deadline (ms) cut. `patient`: websockets and idle
+   * connections may stay until then.
+   */
+  async drain(deadline: number, patient: boolean): Promise<number> {
     this.#stopping = true;
     const ends = [...this.#all].map(
       (worker) =>
         new Promise<number>((ended) => {
           worker.child.once('exit', (code) => ended(worker.forced + (code === 0 ? 0 : 1)));
-          tell(worker, { kind: 'drain', deadline });
+          tell(worker, { kind: 'drain', deadline, patient });
           // The worker keeps the deadline itself; this is for one that hangs.
           setTimeout(() => worker.child.kill('SIGKILL'), deadline + 5_000).unref();
         }),
