@@ -18,6 +18,8 @@ const MAX_BACKOFF = 30_000;
 const HEALTHY_AFTER = 60_000;
 /** A worker reports once a second; what it is given to be late, in ms. */
 const LATE_REPORT = 3_000;
+/** A worker that says nothing for so long (ms), while another one does, hangs. */
+const HUNG_AFTER = 30_000;
 /** How long a worker may take to accept a snapshot. */
 const ANSWER_TIMEOUT = 20_000;
 
@@ -38,6 +40,7 @@ interface Worker {
 export class Workers {
   readonly #count: number;
   readonly #log: Log;
+  readonly #hungAfter: number;
   readonly #all = new Set<Worker>();
   #snapshot: Snapshot | undefined;
   /** A new snapshot is being given to the workers that serve. */
@@ -47,9 +50,10 @@ export class Workers {
   #crashes = 0;
   #stopping = false;
 
-  constructor(count: number, log: Log) {
+  constructor(count: number, log: Log, hungAfter = HUNG_AFTER) {
     this.#count = count;
     this.#log = log;
+    this.#hungAfter = hungAfter;
   }
 
   /** How many serve now. */
@@ -79,6 +83,21 @@ export class Workers {
       this.#stopping = true;
       this.kill();
       throw error;
+    }
+    setInterval(() => this.#endHung(), LATE_REPORT).unref();
+  }
+
+  /** Its connections get no answer any more, but new ones still reach it. When all are silent it may be the machine, or us. */
+  #endHung(): void {
+    if (this.#stopping || !this.heardWithin(LATE_REPORT)) return;
+    const before = performance.now() - this.#hungAfter;
+    for (const { serving, heardAt, slot, child } of this.#all) {
+      if (!serving || heardAt >= before) continue;
+      this.#log.error('a worker hangs: it is ended', {
+        worker: slot,
+        silent_ms: Math.round(performance.now() - heardAt),
+      });
+      child.kill('SIGKILL');
     }
   }
 
