@@ -9,6 +9,7 @@ const USAGE = `usage: portico <command> [--config FILE]
   reload        have the running instance read its configuration and certificates again, and tell the outcome
   explain URL   tell which route a request would take, from the configuration alone
   adapt FILE    print the configuration file for a Caddyfile like that of the self-hosting FAQ
+  doctor        look for what is wrong in the configuration, its surroundings and the running instance, and say what to do
   healthcheck   exit 0 when the instance on this machine is ready, 1 when not
   schema        print the JSON Schema of the configuration file
   version       print the version
@@ -50,6 +51,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./control/explain.ts')).explain(operand, config, process.env);
     case 'adapt':
       return (await import('./control/adapt.ts')).adapt(operand);
+    case 'doctor':
+      return (await import('./control/doctor.ts')).doctor(config, process.env);
     case 'healthcheck':
       return (await import('./control/healthcheck.ts')).healthcheck(config, process.env);
     case 'schema':

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, rmdirSync, unlinkSync } fr
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { Environment } from './configuration.ts';
+import type { Environment, Reach } from './configuration.ts';
 
 /** What a command is told. */
 export interface Answer {
@@ -14,6 +14,15 @@ export interface Answer {
   /** What is allowed but worth a word, and what is wrong: each a line. */
   readonly warnings: readonly string[];
   readonly problems: readonly string[];
+}
+
+/** An instance tells of itself. */
+export interface Instance extends Answer {
+  readonly pid: number;
+  /** That it listens on, the admin listener's included. */
+  readonly ports: readonly number[];
+  /** How long systemd waits for a sign of life of it, in ms; 0: it does not. */
+  readonly watchdog: number;
 }
 
 /** What the running instance can be asked to do, by name. */
@@ -58,6 +67,11 @@ export function defaultSocketPaths(adminPort: number, environment: Environment):
   const shared = join(tmpdir(), `portico-${process.getuid?.() ?? 'user'}-${adminPort}`, 'control.sock');
   const runtime = environment.XDG_RUNTIME_DIR;
   return runtime?.startsWith('/') ? [join(runtime, `portico-${adminPort}`, 'control.sock'), shared] : [shared];
+}
+
+/** Where an instance that runs by this is reached. */
+export function socketPlaces({ controlSocket, admin }: Reach, environment: Environment): string[] {
+  return controlSocket === undefined ? defaultSocketPaths(admin.port, environment) : [controlSocket];
 }
 
 /** Opens the socket. Rejects with a sentence when its folder is not safe, or another instance answers there. */

@@ -1,24 +1,23 @@
 // The supervisor: turns the configuration into snapshots, keeps the workers, answers for their health, reloads, and stops in order.
 
 import { randomBytes } from 'node:crypto';
-import { type Demo, startDemo } from '../demo/demo.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
 import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
-import { compile, namesOf } from './compile.ts';
+import { compile } from './compile.ts';
 import type { Configuration, ConfiguredListener } from './configuration.ts';
 import {
   type Answer,
   type Caller,
   type ControlSocket,
-  defaultSocketPaths,
+  type Instance,
   openControlSocket,
   refusal,
+  socketPlaces,
 } from './control-socket.ts';
-import { apiBaseRoute } from './frontend-root.ts';
-import { ensureLocalCertificate, type LocalCertificate } from './local-authority.ts';
+import { type OpenDemo, openDemo } from './demo-configuration.ts';
 import { type LoadedFiles, loadFiles } from './materials.ts';
 import { checkPorts, portProblem } from './ports.ts';
 import { ConfigError, formatProblem } from './problem.ts';
@@ -26,14 +25,12 @@ import { keepUntilRestart } from './restart.ts';
 import type { Source } from './source.ts';
 import { supervisorFamilies } from './supervisor-measures.ts';
 import { Systemd } from './systemd.ts';
-import { beginTakeover, type Offer, type Takeover } from './takeover.ts';
+import { beginTakeover, type Takeover } from './takeover.ts';
 import { Workers } from './workers.ts';
 
 /** Exit codes of `portico run`. */
 export const EXIT = Object.freeze({ ok: 0, failed: 1, forced: 2, unclean: 3 });
 
-/** Where the demo keeps its certificate authority, relative to the working directory. */
-const CERTS_DIRECTORY = 'certs';
 /** Between "not ready" and the end of accepting: time for whoever balances over several of us to look. In ms. */
 const DRAIN_DELAY = 250;
 
@@ -47,7 +44,7 @@ export async function supervise(source: Source, takesOver: boolean): Promise<num
   const takeover = takesOver ? await findRunning(first, log) : undefined;
   let demo: OpenDemo | undefined;
   try {
-    const shared = takeover?.offer.ports ?? [];
+    const shared = takeover?.running.ports ?? [];
     await checkPorts([...first.listeners, first.admin].filter(({ port }) => !shared.includes(port)));
     if (first.demo) demo = await openDemo(first);
     const complete = (given: Configuration) => demo?.complete(given) ?? given;
@@ -69,44 +66,10 @@ export async function supervise(source: Source, takesOver: boolean): Promise<num
 }
 
 async function findRunning(configuration: Configuration, log: Log): Promise<Takeover | undefined> {
-  const found = await beginTakeover(socketPlaces(configuration));
+  const found = await beginTakeover(socketPlaces(configuration, process.env));
   if (typeof found !== 'string') return found;
   log.info('there is nothing to take over, this is a start like any other', { reason: found });
   return undefined;
-}
-
-function socketPlaces({ controlSocket, admin }: Configuration): readonly string[] {
-  return controlSocket === undefined ? defaultSocketPaths(admin.port, process.env) : [controlSocket];
-}
-
-interface OpenDemo {
-  readonly local: LocalCertificate;
-  /** With the demo's own certificate and ports, which no configuration names. */
-  complete(configuration: Configuration): Configuration;
-  close(): Promise<void>;
-}
-
-async function openDemo(configuration: Configuration): Promise<OpenDemo> {
-  const local = await ensureLocalCertificate(CERTS_DIRECTORY, namesOf(configuration), new Date());
-  const { hosts, publicPort } = configuration;
-  const demo: Demo = await startDemo({ apiBaseRoute: apiBaseRoute(hosts[0]!.name, hosts, publicPort)! });
-  const ports: Readonly<Record<string, number>> = { frontend: demo.frontendPort, backend: demo.backendPort };
-  const pair = {
-    ...{ certFile: local.certFile, keyFile: local.keyFile },
-    ...{ certSetting: { place: 'SSL_CRT', name: 'SSL_CRT' }, keySetting: { place: 'SSL_KEY', name: 'SSL_KEY' } },
-  };
-  return {
-    local,
-    complete: (given) => ({
-      ...given,
-      certificates: [pair],
-      pools: given.pools.map((pool) => ({
-        ...pool,
-        endpoints: [{ host: '127.0.0.1', port: ports[pool.name]!, tls: false }],
-      })),
-    }),
-    close: () => demo.close(),
-  };
 }
 
 class Supervisor {
@@ -188,8 +151,9 @@ class Supervisor {
   /** Without it everything works but the commands that need it: only a place that was asked for is worth a failed start. */
   async #openControl(): Promise<void> {
     try {
-      this.#control = await openControlSocket(socketPlaces(this.#configuration)[0]!, {
+      this.#control = await openControlSocket(socketPlaces(this.#configuration, process.env)[0]!, {
         reload: () => this.#reload(),
+        status: async () => this.#tell(),
         takeover: (caller) => this.#handOver(caller),
       });
     } catch (error) {
@@ -201,12 +165,13 @@ class Supervisor {
   }
 
   /** We serve beside the other one: from its word on there is no way back, and what fails is told only. */
-  async #takeOver({ offer, complete }: Takeover): Promise<void> {
+  async #takeOver({ running, complete }: Takeover): Promise<void> {
     const doubt = await complete();
-    if (doubt === undefined) this.#log.info('took over; the other instance ends what it holds', { pid: offer.pid });
-    else this.#log.error('it is not known whether the other instance still accepts: end it', { pid: offer.pid, doubt });
+    if (doubt === undefined) this.#log.info('took over; the other instance ends what it holds', { pid: running.pid });
+    else
+      this.#log.error('it is not known whether the other instance still accepts: end it', { pid: running.pid, doubt });
     await this.#openControl().catch((error: Error) => this.#log.error(error.message));
-    this.#systemd.takeOver(offer.watchdog);
+    this.#systemd.takeOver(running.watchdog);
   }
 
   /** SIGTERM and SIGINT drain, a second one forces; SIGHUP and SIGUSR1 reload. */
@@ -260,20 +225,13 @@ class Supervisor {
     if (this.#hasHeir) return refusal('another one is taking over already');
     this.#hasHeir = true;
     this.#log.info('another instance starts beside this one, to take over');
-    const { listeners, admin } = this.#configuration;
-    const offer: Offer = {
-      ...{ ok: true, message: 'it hands over', warnings: [], problems: [] },
-      pid: process.pid,
-      ports: [...listeners, admin].map(({ port }) => port),
-      watchdog: this.#systemd.watchdog,
-    };
-    const goes = await caller.confirm(offer);
+    const goes = await caller.confirm({ ...this.#tell(), ok: true });
     this.#hasHeir = false;
     if (!goes) {
       this.#log.warn('the instance that was to take over has left before it did; this one serves on');
       return refusal('nothing has changed');
     }
-    if (this.#draining) return { ...offer, message: 'it is stopping' };
+    if (this.#draining) return { ...this.#tell(), ok: true };
     this.#draining = true;
     const deadline = this.#configuration.limits.drainTimeout;
     this.#log.info('handing over: nothing new is accepted, what is open may end', { deadline_ms: deadline });
@@ -283,7 +241,22 @@ class Supervisor {
     await this.#reloading;
     await this.#workers.close();
     this.#endBy(this.#drainWorkers(deadline, true));
-    return { ...offer, message: 'handed over' };
+    return { ...this.#tell(), ok: true };
+  }
+
+  /** `ok` when it is ready; else its problems are why not. */
+  #tell(): Instance {
+    const { listeners, admin } = this.#configuration;
+    const failed = this.#checks().filter((check) => !check.ok);
+    return {
+      ok: failed.length === 0,
+      message: failed.length === 0 ? 'ready' : 'not ready',
+      warnings: this.#reloads.lastSucceeded ? [] : ['the last reload failed, what was before is in force'],
+      problems: failed.map(({ name, detail }) => (detail === undefined ? name : `${name}: ${detail}`)),
+      pid: process.pid,
+      ports: [...listeners, admin].map(({ port }) => port),
+      watchdog: this.#systemd.watchdog,
+    };
   }
 
   /** Reads everything again, one after the other; what is broken changes nothing. Never rejects. */
