@@ -122,7 +122,7 @@ function examineInstance(instance: Instance | Error | undefined): Finding[] {
     instance.ok
       ? ok('instance', `process ${pid} runs and is ready`)
       : fail('instance', `process ${pid} runs and is not ready: ${problems.join('; ')}`, 'look at its log'),
-    ...warnings.map((each) => warn('instance', each, 'portico reload tells why')),
+    ...warnings.map((each) => warn('instance', each, 'its log, portico reload, or what is said below tells why')),
   ];
 }
 

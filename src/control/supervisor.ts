@@ -153,7 +153,7 @@ class Supervisor {
     try {
       this.#control = await openControlSocket(socketPlaces(this.#configuration, process.env)[0]!, {
         reload: () => this.#reload(),
-        status: async () => this.#tell(),
+        status: () => this.#tell(),
         takeover: (caller) => this.#handOver(caller),
       });
     } catch (error) {
@@ -225,13 +225,13 @@ class Supervisor {
     if (this.#hasHeir) return refusal('another one is taking over already');
     this.#hasHeir = true;
     this.#log.info('another instance starts beside this one, to take over');
-    const goes = await caller.confirm({ ...this.#tell(), ok: true });
+    const goes = await caller.confirm({ ...(await this.#tell()), ok: true });
     this.#hasHeir = false;
     if (!goes) {
       this.#log.warn('the instance that was to take over has left before it did; this one serves on');
       return refusal('nothing has changed');
     }
-    if (this.#draining) return { ...this.#tell(), ok: true };
+    if (this.#draining) return { ...(await this.#tell()), ok: true };
     this.#draining = true;
     const deadline = this.#configuration.limits.drainTimeout;
     this.#log.info('handing over: nothing new is accepted, what is open may end', { deadline_ms: deadline });
@@ -241,18 +241,20 @@ class Supervisor {
     await this.#reloading;
     await this.#workers.close();
     this.#endBy(this.#drainWorkers(deadline, true));
-    return { ...this.#tell(), ok: true };
+    return { ...(await this.#tell()), ok: true };
   }
 
   /** `ok` when it is ready; else its problems are why not. */
-  #tell(): Instance {
+  async #tell(): Promise<Instance> {
     const { listeners, admin } = this.#configuration;
-    const failed = this.#checks().filter((check) => !check.ok);
+    const checks = await this.#checks();
+    const failed = checks.filter((check) => !check.ok);
+    const reloaded = this.#reloads.lastSucceeded ? [] : ['the last reload failed, what was before is in force'];
     return {
       ok: failed.length === 0,
       message: failed.length === 0 ? 'ready' : 'not ready',
-      warnings: this.#reloads.lastSucceeded ? [] : ['the last reload failed, what was before is in force'],
-      problems: failed.map(({ name, detail }) => (detail === undefined ? name : `${name}: ${detail}`)),
+      warnings: [...reloaded, ...checks.filter(({ warns }) => warns === true).map(checkLine)],
+      problems: failed.map(checkLine),
       pid: process.pid,
       ports: [...listeners, admin].map(({ port }) => port),
       watchdog: this.#systemd.watchdog,
@@ -349,4 +351,8 @@ class Supervisor {
     const detail = ends.length === 1 ? `valid until ${first}` : `${ends.length}, the first one valid until ${first}`;
     return { name: 'certificate', ok: Math.max(...ends) > Date.now(), detail };
   }
+}
+
+function checkLine({ name, detail }: Check): string {
+  return detail === undefined ? name : `${name}: ${detail}`;
 }

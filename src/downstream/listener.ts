@@ -110,7 +110,7 @@ const QUIET_WITHIN = 1_000;
 
 /**
  * Closes it at a moment when its queue is empty: Linux resets the connections that wait in the queue of a listener that is
- * closed, unless net.ipv4.tcp_migrate_req says that another one of the port gets them (docs/decisions/0007-takeover.md).
+ * closed, unless net.ipv4.tcp_migrate_req says that another one of the port gets them (docs/decisions/0009-takeover.md).
  */
 function closeWhenQuiet(server: Server, accepted: () => number): Promise<void> {
   const begin = performance.now();
