@@ -225,8 +225,11 @@ class Supervisor {
     if (this.#hasHeir) return refusal('another one is taking over already');
     this.#hasHeir = true;
     this.#log.info('another instance starts beside this one, to take over');
-    const goes = await caller.confirm({ ...(await this.#tell()), ok: true });
-    this.#hasHeir = false;
+    const goes = await this.#tell()
+      .then((told) => caller.confirm({ ...told, ok: true }))
+      .finally(() => {
+        this.#hasHeir = false;
+      });
     if (!goes) {
       this.#log.warn('the instance that was to take over has left before it did; this one serves on');
       return refusal('nothing has changed');
