@@ -1,4 +1,4 @@
-// Builds the Debian package: the executable, its unit, an example of its variables, and what it is made of.
+// Builds the Debian package: the executable, its unit, examples of its variables and its configuration file, and what it is made of.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -65,6 +65,12 @@ function lay(root: string, executable: string): void {
   chmodSync(join(root, 'usr/bin/portico'), 0o755);
   write(root, 'usr/lib/systemd/system/portico.service', text('config/systemd/portico.service'));
   write(root, 'etc/portico/portico.env', text('config/systemd/portico.env'));
+  write(root, 'usr/lib/sysctl.d/60-portico.conf', text('config/sysctl/60-portico.conf'));
+  for (const name of readdirSync(join(ROOT, 'config/examples'))) {
+    write(root, `${documents}/examples/${name}`, text(`config/examples/${name}`));
+  }
+  // Beside that folder, as the examples name it.
+  write(root, `${documents}/portico.schema.json`, text('config/portico.schema.json'));
   write(root, `${documents}/README.md`, text('README.md'));
   write(root, `${documents}/changelog.gz`, gzipSync(text('CHANGELOG.md'), { level: 9 }));
   write(root, `${documents}/copyright`, licences());

@@ -4,11 +4,12 @@ import { parseArgs } from 'node:util';
 
 const USAGE = `usage: portico <command> [--config FILE]
 
-  run           open the door (with no variable set: the embedded demo)
+  run           open the door (with no variable set: the embedded demo); --takeover: in place of an instance that runs
   validate, -t  check the configuration and the certificate files, change nothing; -T prints all that is in force
   reload        have the running instance read its configuration and certificates again, and tell the outcome
   explain URL   tell which route a request would take, from the configuration alone
   adapt FILE    print the configuration file for a Caddyfile like that of the self-hosting FAQ
+  doctor        look for what is wrong in the configuration, its surroundings and the running instance, and say what to do
   healthcheck   exit 0 when the instance on this machine is ready, 1 when not
   schema        print the JSON Schema of the configuration file
   version       print the version
@@ -24,6 +25,7 @@ interface Arguments {
   readonly operand: string;
   readonly config: string | undefined;
   readonly print: boolean;
+  readonly takeover: boolean;
 }
 
 process.exitCode = await main(process.argv.slice(2));
@@ -34,13 +36,13 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`portico: ${parsed}\n\n${USAGE}`);
     return 2;
   }
-  const { command, operand, config, print } = parsed;
+  const { command, operand, config, print, takeover } = parsed;
   switch (command) {
     case 'help':
       process.stdout.write(USAGE);
       return 0;
     case 'run':
-      return (await import('./control/commands.ts')).run(config, process.env);
+      return (await import('./control/commands.ts')).run(config, takeover, process.env);
     case 'validate':
       return (await import('./control/commands.ts')).validate(config, print, process.env);
     case 'reload':
@@ -49,6 +51,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./control/explain.ts')).explain(operand, config, process.env);
     case 'adapt':
       return (await import('./control/adapt.ts')).adapt(operand);
+    case 'doctor':
+      return (await import('./control/doctor.ts')).doctor(config, process.env);
     case 'healthcheck':
       return (await import('./control/healthcheck.ts')).healthcheck(config, process.env);
     case 'schema':
@@ -71,9 +75,11 @@ function parse(argv: readonly string[]): Arguments | string {
         validate: { type: 'boolean', short: 't' },
         print: { type: 'boolean', short: 'T' },
         config: { type: 'string', short: 'c' },
+        takeover: { type: 'boolean' },
       },
     });
     const print = values.print === true;
+    const takeover = values.takeover === true;
     const isFlagged = values.validate === true || (print && positionals.length === 0);
     const words = isFlagged ? ['validate', ...positionals] : positionals;
     const command = values.help === true ? 'help' : (words[0] ?? 'help');
@@ -82,8 +88,9 @@ function parse(argv: readonly string[]): Arguments | string {
     if (command !== 'help' && words.length > most) return `"${words[most]}" is one argument too many`;
     if (WITH_OPERAND.includes(command) && operand === '') return `${command} needs one argument more`;
     if (print && command !== 'validate') return '-T belongs to validate';
+    if (takeover && command !== 'run') return '--takeover belongs to run';
     if (values.config === '') return '--config names no file';
-    return { command, operand, config: values.config, print };
+    return { command, operand, config: values.config, print, takeover };
   } catch (error) {
     return (error as Error).message;
   }

@@ -45,8 +45,10 @@ process.on('message', (order: Order) => {
       return answer(order.generation, 'serving', commit(order.generation));
     case 'abandon':
       return abandon();
+    case 'close':
+      return closeListeners();
     case 'drain':
-      return drain(order.deadline);
+      return drain(order.deadline, order.patient);
   }
 });
 // Ctrl-C in a terminal reaches the whole group; when to stop is the supervisor's decision.
@@ -115,7 +117,7 @@ async function commit(generation: number): Promise<void> {
 /** Accepts nothing more; what is under way may end within the time of a stop. */
 function retire(listener: OpenListener, deadline: number): void {
   retired.add(listener);
-  listener.drain();
+  listener.drain(false);
   setTimeout(() => {
     listener.close();
     retired.delete(listener);
@@ -139,17 +141,23 @@ async function publish(): Promise<void> {
   if (door !== undefined) report({ kind: 'measures', families: [...door.measures(), ...(await ownMeasures())] });
 }
 
+/** Accepts nothing more: what comes is another instance's. */
+function closeListeners(): void {
+  Promise.all(listeners.map((listener) => listener.stopAccepting())).then(() => report({ kind: 'closed' }));
+}
+
 /** Accepts nothing more, waits until every answer ended or the deadline (ms) is over, and leaves. */
-function drain(deadline: number): void {
+function drain(deadline: number, patient: boolean): void {
   const held = door;
   if (held === undefined) process.exit(0);
   held.draining = true;
-  for (const listener of listeners) listener.drain();
+  for (const listener of listeners) listener.drain(patient);
   const end = held.now() + deadline;
   const timer = setInterval(() => {
     // A websocket has no end of its own: it is closed when all else is done, and its client connects anew elsewhere.
     const left = held.exchanges.size - held.tunnels.size;
-    if (left > 0 && held.now() < end) return;
+    const open = patient ? listeners.reduce((sum, listener) => sum + listener.connections, 0) : left;
+    if (open > 0 && held.now() < end) return;
     clearInterval(timer);
     for (const close of held.tunnels) close();
     for (const exchange of held.exchanges)

@@ -24,7 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 };
 /** What single files may import beyond their room. */
 const EXCEPTIONS: readonly string[] = [
-  'src/control/supervisor.ts -> demo',
+  'src/control/demo-configuration.ts -> demo',
   // The pure part of it: what a worker would write is judged before it is served.
   'src/control/frontend-root.ts -> files',
   // The decision of a worker itself, not a copy of it: where an API_BASEROUTE or a URL would lead.

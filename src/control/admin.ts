@@ -3,6 +3,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Family } from '../model/measures.ts';
 import type { Scrape } from '../telemetry/scrape.ts';
+import { SHARES_PORTS } from './ports.ts';
+
+/** How long an answer may take when all else has ended, in ms. */
+const LAST_ANSWERS = 1_000;
 
 /** One line of a verbose answer. */
 export interface Check {
@@ -24,14 +28,17 @@ export interface Admin {
   close(): void;
 }
 
-/** Serves `/livez`, `/readyz`, `/healthz` and `/metrics`. Rejects with the system's error when the port cannot be bound. */
+/**
+ * Serves `/livez`, `/readyz`, `/healthz` and `/metrics`. Rejects with the system's error when the port cannot be bound. Where ports can
+ * be shared it is: an instance that takes over answers here before the other one ceases to.
+ */
 export async function openAdmin(host: string, port: number, told: Told): Promise<Admin> {
   const server = createServer({ headersTimeout: 5_000, requestTimeout: 5_000, maxHeaderSize: 16 * 1024 });
   server.on('request', (request, response) => answer(request, response, told));
   server.maxConnections = 100;
   await new Promise<void>((bound, failed) => {
     server.once('error', failed);
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, reusePort: SHARES_PORTS }, () => {
       server.removeListener('error', failed);
       bound();
     });
@@ -39,7 +46,8 @@ export async function openAdmin(host: string, port: number, told: Told): Promise
   return {
     close: () => {
       server.close();
-      server.closeAllConnections();
+      // An answer under way may end.
+      setTimeout(() => server.closeAllConnections(), LAST_ANSWERS).unref();
     },
   };
 }

@@ -1,7 +1,7 @@
 // The commands that read the configuration, or ask the instance that runs by it.
 
 import type { Environment, Reach } from './configuration.ts';
-import { type Answer, askInstance, defaultSocketPaths } from './control-socket.ts';
+import { type Answer, askInstance, defaultSocketPaths, socketPlaces } from './control-socket.ts';
 import { DEFAULT_ADMIN_PORT } from './environment.ts';
 import { loadFiles } from './materials.ts';
 import { printConfiguration } from './print.ts';
@@ -9,10 +9,10 @@ import { ConfigError } from './problem.ts';
 import { type Source, sourceOf } from './source.ts';
 import { EXIT, supervise } from './supervisor.ts';
 
-/** `portico run`: serves until it is stopped. */
-export async function run(file: string | undefined, environment: Environment): Promise<number> {
+/** `portico run`: serves until it is stopped. `takesOver`: in place of an instance that runs. */
+export async function run(file: string | undefined, takesOver: boolean, environment: Environment): Promise<number> {
   try {
-    return await supervise(sourceOf(file, environment));
+    return await supervise(sourceOf(file, environment), takesOver);
   } catch (error) {
     return complain('Portico did not start', error);
   }
@@ -69,11 +69,7 @@ async function ask(source: Source, environment: Environment, command: string): P
       throw broken;
     });
   }
-  const { controlSocket, admin } = reach;
-  return askInstance(
-    controlSocket === undefined ? defaultSocketPaths(admin.port, environment) : [controlSocket],
-    command,
-  );
+  return askInstance(socketPlaces(reach, environment), command);
 }
 
 function tellFailure({ message, problems }: Answer): number {

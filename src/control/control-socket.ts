@@ -4,7 +4,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, rmdirSync, unlinkSync } fr
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import type { Environment } from './configuration.ts';
+import type { Environment, Reach } from './configuration.ts';
 
 /** What a command is told. */
 export interface Answer {
@@ -16,8 +16,32 @@ export interface Answer {
   readonly problems: readonly string[];
 }
 
+/** An instance tells of itself. */
+export interface Instance extends Answer {
+  readonly pid: number;
+  /** That it listens on, the admin listener's included. */
+  readonly ports: readonly number[];
+  /** How long systemd waits for a sign of life of it, in ms; 0: it does not. */
+  readonly watchdog: number;
+}
+
 /** What the running instance can be asked to do, by name. */
-export type Commands = Readonly<Record<string, () => Promise<Answer>>>;
+export type Commands = Readonly<Record<string, (caller: Caller) => Promise<Answer>>>;
+
+/** Who asked. */
+export interface Caller {
+  /** Says this ahead of the answer. Resolves to true once the caller says `go`, to false when it leaves instead. */
+  confirm(said: Answer): Promise<boolean>;
+}
+
+/** A connection to the running instance. */
+export interface Conversation {
+  /** Says a word. Resolves to the next line that comes back; rejects with a sentence. `within` is in ms. */
+  ask(word: string, within: number): Promise<Answer>;
+  /** The instance is gone. */
+  readonly ended: boolean;
+  close(): void;
+}
 
 export interface ControlSocket {
   readonly path: string;
@@ -25,6 +49,8 @@ export interface ControlSocket {
 }
 
 const MAX_REQUEST = 1_024;
+/** What a caller says to go on with what it asked for. */
+const GO = 'go';
 const MAX_ANSWER = 1024 * 1024;
 const REQUEST_TIMEOUT = 5_000;
 /** A reload waits for every worker. */
@@ -41,6 +67,11 @@ export function defaultSocketPaths(adminPort: number, environment: Environment):
   const shared = join(tmpdir(), `portico-${process.getuid?.() ?? 'user'}-${adminPort}`, 'control.sock');
   const runtime = environment.XDG_RUNTIME_DIR;
   return runtime?.startsWith('/') ? [join(runtime, `portico-${adminPort}`, 'control.sock'), shared] : [shared];
+}
+
+/** Where an instance that runs by this is reached. */
+export function socketPlaces({ controlSocket, admin }: Reach, environment: Environment): string[] {
+  return controlSocket === undefined ? defaultSocketPaths(admin.port, environment) : [controlSocket];
 }
 
 /** Opens the socket. Rejects with a sentence when its folder is not safe, or another instance answers there. */
@@ -75,35 +106,83 @@ export async function openControlSocket(given: string, commands: Commands): Prom
 
 /** Asks the running instance, at the first of these places where one is. Rejects with a sentence when none answers. */
 export async function askInstance(places: readonly string[], command: string): Promise<Answer> {
-  const paths = places.map(checkedPath);
-  const path = paths.find((each) => existsSync(each)) ?? paths[0]!;
-  return ask(path, command);
+  const conversation = await callInstance(places);
+  if (conversation instanceof Error) throw conversation;
+  try {
+    return await conversation.ask(command, ANSWER_TIMEOUT);
+  } finally {
+    conversation.close();
+  }
 }
 
-function ask(path: string, command: string): Promise<Answer> {
-  return new Promise((answered, failed) => {
-    const socket = connect({ path });
-    let text = '';
-    const fail = (message: string) => {
-      socket.destroy();
-      failed(new Error(message));
-    };
-    socket.setEncoding('utf8');
-    socket.setTimeout(ANSWER_TIMEOUT, () => fail(`the instance did not answer within ${ANSWER_TIMEOUT / 1_000} s`));
-    socket.on('error', (error: NodeJS.ErrnoException) => fail(connectWords(error, path)));
-    socket.on('connect', () => socket.write(`${JSON.stringify({ command })}\n`));
-    socket.on('data', (chunk: string) => {
-      text += chunk;
-      if (text.length > MAX_ANSWER) fail('the answer is too long to be one');
-    });
-    socket.on('end', () => {
-      try {
-        answered(JSON.parse(text) as Answer);
-      } catch {
-        fail('the instance ended before it had answered');
-      }
+/** Calls the running instance, at the first of these places where one is. An error is returned when there is none. */
+export async function callInstance(places: readonly string[]): Promise<Conversation | Error> {
+  const paths = places.map(checkedPath);
+  const path = paths.find((each) => existsSync(each)) ?? paths[0]!;
+  const socket = connect({ path });
+  return new Promise((called, failed) => {
+    socket.once('connect', () => called(converse(socket)));
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const words = new Error(connectWords(error, path));
+      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') called(words);
+      else failed(words);
     });
   });
+}
+
+function converse(socket: Socket): Conversation {
+  let text = '';
+  let ended = false;
+  /** Looks whether what is waited for has come. */
+  let look = (): void => {};
+  socket.setEncoding('utf8');
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+    look();
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    ended = true;
+    look();
+  });
+  return {
+    ask: (word, within) =>
+      new Promise((answered, failed) => {
+        const late = `the instance did not answer within ${within / 1_000} s`;
+        const timer = setTimeout(() => fail(late), within);
+        const fail = (message: string) => {
+          clearTimeout(timer);
+          look = () => {};
+          socket.destroy();
+          failed(new Error(message));
+        };
+        look = () => {
+          const end = text.indexOf('\n');
+          if (text.length > MAX_ANSWER) return fail('the answer is too long to be one');
+          if (end === -1) return ended ? fail('the instance ended before it had answered') : undefined;
+          const answer = readAnswer(text.slice(0, end));
+          text = text.slice(end + 1);
+          if (answer === undefined) return fail('what answers there is no instance of Portico');
+          clearTimeout(timer);
+          look = () => {};
+          answered(answer);
+        };
+        socket.write(`${JSON.stringify({ command: word })}\n`);
+        look();
+      }),
+    get ended() {
+      return ended;
+    },
+    close: () => socket.destroy(),
+  };
+}
+
+function readAnswer(line: string): Answer | undefined {
+  try {
+    return JSON.parse(line) as Answer;
+  } catch {
+    return undefined;
+  }
 }
 
 function connectWords(error: NodeJS.ErrnoException, path: string): string {
@@ -175,27 +254,57 @@ function answers(path: string): Promise<boolean> {
 
 function serve(socket: Socket, commands: Commands): void {
   let text = '';
-  let asked = false;
-  const answer = (said: Answer) => socket.end(`${JSON.stringify(said)}\n`);
+  /** What the next line is for; undefined: lines are not read any more. */
+  let onLine: ((word: string | undefined) => void) | undefined = begin;
   const timer = setTimeout(() => socket.destroy(), REQUEST_TIMEOUT);
   socket.setEncoding('utf8');
   socket.on('error', () => socket.destroy());
-  socket.on('close', () => clearTimeout(timer));
+  socket.on('close', () => {
+    clearTimeout(timer);
+    onLine?.(undefined);
+  });
   socket.on('data', (chunk: string) => {
-    if (asked) return;
+    if (onLine === undefined) return;
     text += chunk;
     const end = text.indexOf('\n');
     if (end === -1 && text.length <= MAX_REQUEST) return;
-    asked = true;
-    clearTimeout(timer);
-    const command = end === -1 || end > MAX_REQUEST ? undefined : readCommand(text.slice(0, end));
-    const run = command !== undefined && Object.hasOwn(commands, command) ? commands[command] : undefined;
-    if (run === undefined) {
-      answer({ ok: false, message: 'this instance does not know that command', warnings: [], problems: [] });
-      return;
-    }
-    run().then(answer, (error: Error) => answer({ ok: false, message: error.message, warnings: [], problems: [] }));
+    const line = end === -1 || end > MAX_REQUEST ? '' : text.slice(0, end);
+    text = end === -1 ? '' : text.slice(end + 1);
+    onLine(readCommand(line));
   });
+
+  function begin(word: string | undefined): void {
+    onLine = undefined;
+    clearTimeout(timer);
+    const run = word !== undefined && Object.hasOwn(commands, word) ? commands[word] : undefined;
+    if (run === undefined) answer(refusal('this instance does not know that command'));
+    else run({ confirm }).then(answer, (error: Error) => answer(refusal(error.message)));
+  }
+
+  function confirm(said: Answer): Promise<boolean> {
+    say(said);
+    return new Promise((confirmed) => {
+      onLine = (word) => {
+        onLine = undefined;
+        confirmed(word === GO);
+      };
+      if (socket.destroyed) onLine(undefined);
+    });
+  }
+
+  function answer(said: Answer): void {
+    say(said);
+    socket.end();
+  }
+
+  function say(said: Answer): void {
+    if (socket.writable) socket.write(`${JSON.stringify(said)}\n`);
+  }
+}
+
+/** Nothing was done, for this reason. */
+export function refusal(message: string, problems: readonly string[] = []): Answer {
+  return { ok: false, message, warnings: [], problems };
 }
 
 function readCommand(line: string): string | undefined {

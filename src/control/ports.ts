@@ -4,6 +4,9 @@ import { createServer } from 'node:net';
 import type { Setting } from './configuration.ts';
 import { ConfigError, type Problem } from './problem.ts';
 
+/** Whether several processes of a user may bind one port; `src/worker.ts` does so under the same condition. */
+export const SHARES_PORTS = process.platform === 'linux';
+
 export interface WantedPort {
   readonly setting: Setting;
   readonly address: string | undefined;
@@ -14,13 +17,20 @@ export interface WantedPort {
 export async function checkPorts(wanted: readonly WantedPort[]): Promise<void> {
   const problems: Problem[] = [];
   for (const each of wanted) {
-    try {
-      await bindOnce(each.address, each.port);
-    } catch (error) {
-      problems.push(portProblem(each, error as NodeJS.ErrnoException));
-    }
+    const problem = await tryPort(each);
+    if (problem !== undefined) problems.push(problem);
   }
   if (problems.length > 0) throw new ConfigError(problems);
+}
+
+/** Binds it for a moment, without sharing. Resolves to what is wrong. */
+export async function tryPort(wanted: WantedPort): Promise<Problem | undefined> {
+  try {
+    await bindOnce(wanted.address, wanted.port);
+    return undefined;
+  } catch (error) {
+    return portProblem(wanted, error as NodeJS.ErrnoException);
+  }
 }
 
 /** The system's error in words. */

@@ -1,17 +1,23 @@
 // The supervisor: turns the configuration into snapshots, keeps the workers, answers for their health, reloads, and stops in order.
 
 import { randomBytes } from 'node:crypto';
-import { type Demo, startDemo } from '../demo/demo.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
 import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
-import { compile, namesOf } from './compile.ts';
+import { compile } from './compile.ts';
 import type { Configuration, ConfiguredListener } from './configuration.ts';
-import { type Answer, type ControlSocket, defaultSocketPaths, openControlSocket } from './control-socket.ts';
-import { apiBaseRoute } from './frontend-root.ts';
-import { ensureLocalCertificate, type LocalCertificate } from './local-authority.ts';
+import {
+  type Answer,
+  type Caller,
+  type ControlSocket,
+  type Instance,
+  openControlSocket,
+  refusal,
+  socketPlaces,
+} from './control-socket.ts';
+import { type OpenDemo, openDemo } from './demo-configuration.ts';
 import { type LoadedFiles, loadFiles } from './materials.ts';
 import { checkPorts, portProblem } from './ports.ts';
 import { ConfigError, formatProblem } from './problem.ts';
@@ -19,26 +25,31 @@ import { keepUntilRestart } from './restart.ts';
 import type { Source } from './source.ts';
 import { supervisorFamilies } from './supervisor-measures.ts';
 import { Systemd } from './systemd.ts';
+import { beginTakeover, type Takeover } from './takeover.ts';
 import { Workers } from './workers.ts';
 
 /** Exit codes of `portico run`. */
 export const EXIT = Object.freeze({ ok: 0, failed: 1, forced: 2, unclean: 3 });
 
-/** Where the demo keeps its certificate authority, relative to the working directory. */
-const CERTS_DIRECTORY = 'certs';
 /** Between "not ready" and the end of accepting: time for whoever balances over several of us to look. In ms. */
 const DRAIN_DELAY = 250;
 
-/** Serves until it is told to stop. Resolves to the exit code. Throws a ConfigError before anything has started. */
-export async function supervise(source: Source): Promise<number> {
+/**
+ * Serves until it is told to stop, or until another instance has taken over. Resolves to the exit code. Throws a ConfigError before
+ * anything has started. `takesOver`: an instance that runs hands over to this one, when there is one.
+ */
+export async function supervise(source: Source, takesOver: boolean): Promise<number> {
   const first = source.load();
   const log = createLog(first.logLevel, descriptorSink(1));
-  await checkPorts([...first.listeners, first.admin]);
-  const demo = first.demo ? await openDemo(first) : undefined;
-  const load = demo === undefined ? () => source.load() : () => demo.complete(source.load());
-  const door = new Supervisor(demo === undefined ? first : demo.complete(first), load, log);
+  const takeover = takesOver ? await findRunning(first, log) : undefined;
+  let demo: OpenDemo | undefined;
   try {
-    await door.start();
+    const shared = takeover?.running.ports ?? [];
+    await checkPorts([...first.listeners, first.admin].filter(({ port }) => !shared.includes(port)));
+    if (first.demo) demo = await openDemo(first);
+    const complete = (given: Configuration) => demo?.complete(given) ?? given;
+    const door = new Supervisor(complete(first), () => complete(source.load()), log);
+    await door.start(takeover);
     if (demo !== undefined) process.stdout.write(banner(first, demo.local));
     log.info('ready', {
       ...(source.file === undefined ? {} : { config: source.file }),
@@ -46,41 +57,19 @@ export async function supervise(source: Source): Promise<number> {
       admin_port: first.admin.port,
       workers: first.workers,
     });
-    return await door.untilStopped();
+    return await door.stopped;
   } finally {
+    takeover?.abandon();
     await demo?.close();
     await log.flush();
   }
 }
 
-interface OpenDemo {
-  readonly local: LocalCertificate;
-  /** With the demo's own certificate and ports, which no configuration names. */
-  complete(configuration: Configuration): Configuration;
-  close(): Promise<void>;
-}
-
-async function openDemo(configuration: Configuration): Promise<OpenDemo> {
-  const local = await ensureLocalCertificate(CERTS_DIRECTORY, namesOf(configuration), new Date());
-  const { hosts, publicPort } = configuration;
-  const demo: Demo = await startDemo({ apiBaseRoute: apiBaseRoute(hosts[0]!.name, hosts, publicPort)! });
-  const ports: Readonly<Record<string, number>> = { frontend: demo.frontendPort, backend: demo.backendPort };
-  const pair = {
-    ...{ certFile: local.certFile, keyFile: local.keyFile },
-    ...{ certSetting: { place: 'SSL_CRT', name: 'SSL_CRT' }, keySetting: { place: 'SSL_KEY', name: 'SSL_KEY' } },
-  };
-  return {
-    local,
-    complete: (given) => ({
-      ...given,
-      certificates: [pair],
-      pools: given.pools.map((pool) => ({
-        ...pool,
-        endpoints: [{ host: '127.0.0.1', port: ports[pool.name]!, tls: false }],
-      })),
-    }),
-    close: () => demo.close(),
-  };
+async function findRunning(configuration: Configuration, log: Log): Promise<Takeover | undefined> {
+  const found = await beginTakeover(socketPlaces(configuration, process.env));
+  if (typeof found !== 'string') return found;
+  log.info('there is nothing to take over, this is a start like any other', { reason: found });
+  return undefined;
 }
 
 class Supervisor {
@@ -100,6 +89,9 @@ class Supervisor {
   /** All workers have served; from then on one that serves is enough. */
   #started = false;
   #draining = false;
+  /** Another instance starts beside this one, to take over. */
+  #hasHeir = false;
+  readonly #end = Promise.withResolvers<number>();
   #reloading: Promise<unknown> = Promise.resolve();
 
   constructor(configuration: Configuration, load: () => Configuration, log: Log) {
@@ -110,11 +102,42 @@ class Supervisor {
     this.#systemd = new Systemd(process.env, log);
   }
 
-  async start(): Promise<void> {
+  /** The exit code. */
+  get stopped(): Promise<number> {
+    return this.#end.promise;
+  }
+
+  async start(takeover: Takeover | undefined): Promise<void> {
     const configuration = this.#configuration;
     this.#files = loadFiles(configuration, new Date());
     for (const warning of [...configuration.warnings, ...this.#files.warnings]) this.#log.warn(warning);
-    const { admin } = configuration;
+    const snapshot = this.#compile(configuration, this.#files);
+    try {
+      if (takeover === undefined) {
+        await this.#openAdmin();
+        await this.#openControl();
+        await this.#workers.start(snapshot);
+      } else {
+        // Whoever asks either of the two instances for its health hears that it serves.
+        await this.#workers.start(snapshot);
+        this.#started = true;
+        await this.#openAdmin();
+      }
+    } catch (error) {
+      this.#workers.kill();
+      this.#admin?.close();
+      this.#control?.close();
+      throw error;
+    }
+    this.#started = true;
+    if (takeover !== undefined) await this.#takeOver(takeover);
+    this.#systemd.ready('serving');
+    this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
+    this.#heedSignals();
+  }
+
+  async #openAdmin(): Promise<void> {
+    const { admin } = this.#configuration;
     try {
       this.#admin = await openAdmin(admin.address, admin.port, {
         checks: () => this.#checks(),
@@ -123,56 +146,60 @@ class Supervisor {
     } catch (error) {
       throw new ConfigError([portProblem(admin, error as NodeJS.ErrnoException)]);
     }
-    try {
-      await this.#openControl();
-      await this.#workers.start(this.#compile(configuration, this.#files));
-      this.#started = true;
-      this.#systemd.ready('serving');
-      this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
-    } catch (error) {
-      this.#admin.close();
-      this.#control?.close();
-      throw error;
-    }
-  }
-
-  /** SIGTERM and SIGINT drain, a second one forces; SIGHUP and SIGUSR1 reload. */
-  untilStopped(): Promise<number> {
-    return new Promise((stopped) => {
-      const onStop = (signal: string) => {
-        if (this.#draining) {
-          this.#log.warn('stopping at once, as asked twice', { signal });
-          this.#workers.kill();
-          stopped(EXIT.forced);
-          return;
-        }
-        this.#draining = true;
-        this.#drain(signal).then(stopped, (error: Error) => {
-          this.#log.error('could not stop in order', { error: error.message });
-          stopped(EXIT.unclean);
-        });
-      };
-      const onReload = () => {
-        this.#reload();
-      };
-      process.on('SIGTERM', onStop);
-      process.on('SIGINT', onStop);
-      process.on('SIGHUP', onReload);
-      process.on('SIGUSR1', onReload);
-    });
   }
 
   /** Without it everything works but the commands that need it: only a place that was asked for is worth a failed start. */
   async #openControl(): Promise<void> {
-    const { controlSocket, admin } = this.#configuration;
-    const path = controlSocket ?? defaultSocketPaths(admin.port, process.env)[0]!;
     try {
-      this.#control = await openControlSocket(path, { reload: () => this.#reload() });
+      this.#control = await openControlSocket(socketPlaces(this.#configuration, process.env)[0]!, {
+        reload: () => this.#reload(),
+        status: () => this.#tell(),
+        takeover: (caller) => this.#handOver(caller),
+      });
     } catch (error) {
       const { message } = error as Error;
-      if (controlSocket !== undefined) throw new Error(`the control socket cannot be opened: ${message}`);
+      if (this.#configuration.controlSocket !== undefined)
+        throw new Error(`the control socket cannot be opened: ${message}`);
       this.#log.info('portico reload will not reach this instance, SIGHUP will', { error: message });
     }
+  }
+
+  /** We serve beside the other one: from its word on there is no way back, and what fails is told only. */
+  async #takeOver({ running, complete }: Takeover): Promise<void> {
+    const doubt = await complete();
+    if (doubt === undefined) this.#log.info('took over; the other instance ends what it holds', { pid: running.pid });
+    else
+      this.#log.error('it is not known whether the other instance still accepts: end it', { pid: running.pid, doubt });
+    await this.#openControl().catch((error: Error) => this.#log.error(error.message));
+    this.#systemd.takeOver(running.watchdog);
+  }
+
+  /** SIGTERM and SIGINT drain, a second one forces; SIGHUP and SIGUSR1 reload. */
+  #heedSignals(): void {
+    const onStop = (signal: string) => {
+      if (this.#draining) {
+        this.#log.warn('stopping at once, as asked twice', { signal });
+        this.#workers.kill();
+        this.#end.resolve(EXIT.forced);
+        return;
+      }
+      this.#draining = true;
+      this.#endBy(this.#drain(signal));
+    };
+    const onReload = () => {
+      this.#reload();
+    };
+    process.on('SIGTERM', onStop);
+    process.on('SIGINT', onStop);
+    process.on('SIGHUP', onReload);
+    process.on('SIGUSR1', onReload);
+  }
+
+  #endBy(drain: Promise<number>): void {
+    drain.then(this.#end.resolve, (error: Error) => {
+      this.#log.error('could not stop in order', { error: error.message });
+      this.#end.resolve(EXIT.unclean);
+    });
   }
 
   async #drain(signal: string): Promise<number> {
@@ -181,11 +208,60 @@ class Supervisor {
     this.#systemd.stopping(deadline);
     this.#control?.close();
     await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
-    const forced = await this.#workers.drain(deadline);
+    return this.#drainWorkers(deadline, false);
+  }
+
+  async #drainWorkers(deadline: number, patient: boolean): Promise<number> {
+    const forced = await this.#workers.drain(deadline, patient);
     this.#admin?.close();
     if (forced === 0) this.#log.info('stopped');
     else this.#log.warn('stopped, but the deadline cut what was under way', { cut: forced });
     return forced === 0 ? EXIT.ok : EXIT.unclean;
+  }
+
+  /** `portico run --takeover` asks, and says so when it serves beside us. Until then it may fail, and nothing has changed here. */
+  async #handOver(caller: Caller): Promise<Answer> {
+    if (this.#draining) return refusal('it is stopping already');
+    if (this.#hasHeir) return refusal('another one is taking over already');
+    this.#hasHeir = true;
+    this.#log.info('another instance starts beside this one, to take over');
+    const goes = await this.#tell()
+      .then((told) => caller.confirm({ ...told, ok: true }))
+      .finally(() => {
+        this.#hasHeir = false;
+      });
+    if (!goes) {
+      this.#log.warn('the instance that was to take over has left before it did; this one serves on');
+      return refusal('nothing has changed');
+    }
+    if (this.#draining) return { ...(await this.#tell()), ok: true };
+    this.#draining = true;
+    const deadline = this.#configuration.limits.drainTimeout;
+    this.#log.info('handing over: nothing new is accepted, what is open may end', { deadline_ms: deadline });
+    // Its place and its ports are the other one's from here on, and so is the word with systemd.
+    this.#control?.close();
+    this.#admin?.close();
+    await this.#reloading;
+    await this.#workers.close();
+    this.#endBy(this.#drainWorkers(deadline, true));
+    return { ...(await this.#tell()), ok: true };
+  }
+
+  /** `ok` when it is ready; else its problems are why not. */
+  async #tell(): Promise<Instance> {
+    const { listeners, admin } = this.#configuration;
+    const checks = await this.#checks();
+    const failed = checks.filter((check) => !check.ok);
+    const reloaded = this.#reloads.lastSucceeded ? [] : ['the last reload failed, what was before is in force'];
+    return {
+      ok: failed.length === 0,
+      message: failed.length === 0 ? 'ready' : 'not ready',
+      warnings: [...reloaded, ...checks.filter(({ warns }) => warns === true).map(checkLine)],
+      problems: failed.map(checkLine),
+      pid: process.pid,
+      ports: [...listeners, admin].map(({ port }) => port),
+      watchdog: this.#systemd.watchdog,
+    };
   }
 
   /** Reads everything again, one after the other; what is broken changes nothing. Never rejects. */
@@ -196,7 +272,7 @@ class Supervisor {
   }
 
   async #reloadNow(): Promise<Answer> {
-    if (this.#draining) return { ok: false, message: 'this instance is stopping', warnings: [], problems: [] };
+    if (this.#draining) return refusal('this instance is stopping');
     this.#systemd.reloading();
     try {
       const warnings = await this.#replace();
@@ -213,7 +289,7 @@ class Supervisor {
       const problems = error instanceof ConfigError ? error.problems.map(formatProblem) : [(error as Error).message];
       this.#log.error('the reload failed, everything stays as it was', { error: problems.join('\n') });
       this.#systemd.ready('serving; the last reload failed, everything stays as it was');
-      return { ok: false, message: 'the reload failed, everything stays as it was', warnings: [], problems };
+      return refusal('the reload failed, everything stays as it was', problems);
     }
   }
 
@@ -278,4 +354,8 @@ class Supervisor {
     const detail = ends.length === 1 ? `valid until ${first}` : `${ends.length}, the first one valid until ${first}`;
     return { name: 'certificate', ok: Math.max(...ends) > Date.now(), detail };
   }
+}
+
+function checkLine({ name, detail }: Check): string {
+  return detail === undefined ? name : `${name}: ${detail}`;
 }

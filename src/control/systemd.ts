@@ -12,7 +12,8 @@ const AFTER_DRAIN = 10_000;
 
 export class Systemd {
   readonly #environment: { readonly PATH: string | undefined; readonly NOTIFY_SOCKET: string } | undefined;
-  readonly #watchdog: number;
+  /** In ms; 0: it does not wait for a sign of life. */
+  watchdog: number;
   readonly #log: Log;
   #pending = 0;
   #last: Promise<void> = Promise.resolve();
@@ -23,8 +24,14 @@ export class Systemd {
     const { NOTIFY_SOCKET = '', PATH } = environment;
     // Nothing else of ours is its business, least of all what is secret.
     this.#environment = NOTIFY_SOCKET === '' ? undefined : { PATH, NOTIFY_SOCKET };
-    this.#watchdog = watchdogOf(environment);
+    this.watchdog = watchdogOf(environment);
     this.#log = log;
+  }
+
+  /** We are the service now: the process that was it ends by itself. It knew how often a sign of life is due. */
+  takeOver(watchdog: number): void {
+    this.watchdog = watchdog;
+    this.#tell(`MAINPID=${process.pid}`);
   }
 
   /** At the start, and after each reload, however that went. */
@@ -45,11 +52,11 @@ export class Systemd {
 
   /** From now on tells systemd that we are alive for as long as that is true; else it starts us again. */
   watch(isAlive: (within: number) => boolean): void {
-    if (this.#watchdog === 0) return;
+    if (this.watchdog === 0) return;
     const ping = () => {
-      if (this.#pending === 0 && isAlive(this.#watchdog)) this.#tell('WATCHDOG=1');
+      if (this.#pending === 0 && isAlive(this.watchdog)) this.#tell('WATCHDOG=1');
     };
-    setInterval(ping, this.#watchdog / 3).unref();
+    setInterval(ping, this.watchdog / 3).unref();
   }
 
   /** One after the other: each message is a process of its own, and their order counts. */

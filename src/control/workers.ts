@@ -18,6 +18,8 @@ const MAX_BACKOFF = 30_000;
 const HEALTHY_AFTER = 60_000;
 /** A worker reports once a second; what it is given to be late, in ms. */
 const LATE_REPORT = 3_000;
+/** A worker that says nothing for so long (ms), while another one does, hangs. */
+const HUNG_AFTER = 30_000;
 /** How long a worker may take to accept a snapshot. */
 const ANSWER_TIMEOUT = 20_000;
 
@@ -38,6 +40,7 @@ interface Worker {
 export class Workers {
   readonly #count: number;
   readonly #log: Log;
+  readonly #hungAfter: number;
   readonly #all = new Set<Worker>();
   #snapshot: Snapshot | undefined;
   /** A new snapshot is being given to the workers that serve. */
@@ -47,9 +50,10 @@ export class Workers {
   #crashes = 0;
   #stopping = false;
 
-  constructor(count: number, log: Log) {
+  constructor(count: number, log: Log, hungAfter = HUNG_AFTER) {
     this.#count = count;
     this.#log = log;
+    this.#hungAfter = hungAfter;
   }
 
   /** How many serve now. */
@@ -80,6 +84,21 @@ export class Workers {
       this.kill();
       throw error;
     }
+    setInterval(() => this.#endHung(), LATE_REPORT).unref();
+  }
+
+  /** Its connections get no answer any more, but new ones still reach it. When all are silent it may be the machine, or us. */
+  #endHung(): void {
+    if (this.#stopping || !this.heardWithin(LATE_REPORT)) return;
+    const before = performance.now() - this.#hungAfter;
+    for (const { serving, heardAt, slot, child } of this.#all) {
+      if (!serving || heardAt >= before) continue;
+      this.#log.error('a worker hangs: it is ended', {
+        worker: slot,
+        silent_ms: Math.round(performance.now() - heardAt),
+      });
+      child.kill('SIGKILL');
+    }
   }
 
   /** Gives all workers a new snapshot, or none: the old one is kept when any refuses. Rejects with the reason. One at a time. */
@@ -106,14 +125,28 @@ export class Workers {
     });
   }
 
-  /** Lets all finish what they hold. Resolves to the number of exchanges that the deadline (ms) cut. */
-  async drain(deadline: number): Promise<number> {
+  /** Another instance serves beside us: all accept nothing more. One that does not say so in time is ended. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    const closed = [...this.#all].map(async (worker) => {
+      // One that is still starting holds nothing.
+      if (worker.serving) await ask(worker, { kind: 'close' }, ['closed']).catch(() => worker.child.kill('SIGKILL'));
+      else worker.child.kill('SIGKILL');
+    });
+    await Promise.all(closed);
+  }
+
+  /**
+   * Lets all finish what they hold. Resolves to the number of exchanges that the deadline (ms) cut. `patient`: websockets and idle
+   * connections may stay until then.
+   */
+  async drain(deadline: number, patient: boolean): Promise<number> {
     this.#stopping = true;
     const ends = [...this.#all].map(
       (worker) =>
         new Promise<number>((ended) => {
           worker.child.once('exit', (code) => ended(worker.forced + (code === 0 ? 0 : 1)));
-          tell(worker, { kind: 'drain', deadline });
+          tell(worker, { kind: 'drain', deadline, patient });
           // The worker keeps the deadline itself; this is for one that hangs.
           setTimeout(() => worker.child.kill('SIGKILL'), deadline + 5_000).unref();
         }),

@@ -62,13 +62,14 @@ export function serveHttp2(socket: TLSSocket, listener: Listener, door: Door, se
       streams--;
     });
     begin(door, origin, stream, flags, rawHeaders);
+    // Not before its first request, which may be on its way: that one would be refused.
+    if (door.draining) session.close();
   });
   session.on('timeout', () => {
     if (streams === 0) session.close();
     else session.setTimeout(limits.keepAliveTimeout);
   });
   session.setTimeout(limits.keepAliveTimeout);
-  if (door.draining) session.close();
 }
 
 function begin(

@@ -30,8 +30,12 @@ export interface Certificates {
 export interface OpenListener {
   readonly listener: Listener;
   readonly port: number;
-  /** Accepts nothing more; idle connections end, HTTP/2 clients are told by GOAWAY. */
-  drain(): void;
+  /** How many are open. */
+  readonly connections: number;
+  /** Accepts nothing more, as another process that shares the port takes what comes. Resolves when it is closed. */
+  stopAccepting(): Promise<void>;
+  /** Accepts nothing more; HTTP/2 clients are told by GOAWAY, idle connections end (`patient`: with their next answer). */
+  drain(patient: boolean): void;
   /** Ends every connection at once. */
   close(): void;
 }
@@ -49,12 +53,14 @@ export async function openListener(
   const server = listener.kind === 'tls' ? tlsServer(snapshot, certificates!) : createPlainServer(SOCKET_OPTIONS);
   const connectionLimits = new ConnectionLimits(door, listener.name);
   const sockets = new Set<Socket>();
+  let accepted = 0;
   // A TLS server's own listener starts the handshake; it is asked only when it is the right one.
   const [start] = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
     // An error that nobody hears ends the process; what it means is told by the close that follows.
     socket.on('error', () => {});
+    accepted++;
     if (!connectionLimits.admit(socket)) return;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -79,16 +85,50 @@ export async function openListener(
   return {
     listener,
     port: typeof bound === 'object' && bound !== null ? bound.port : listener.port,
-    drain: () => {
+    get connections() {
+      return sockets.size;
+    },
+    stopAccepting: () => closeWhenQuiet(server, () => accepted),
+    drain: (patient) => {
       server.close();
-      for (const connection of connections) connection.drain();
-      for (const session of sessions) session.close();
+      if (!patient) for (const connection of connections) connection.drain();
+      // One that is new is told with its first request.
+      for (const session of sessions) if (session.state.lastProcStreamID !== 0) session.close();
     },
     close: () => {
       server.close();
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** A turn of the event loop this short (ms), in which nothing came, ends with an empty queue as surely as we can know. */
+const QUIET_TURN = 0.1;
+/** Under load turns are longer: after each of these times (ms) one twice as long is good enough, and after the last any is. */
+const QUIET_PATIENCE = 100;
+const QUIET_WITHIN = 1_000;
+
+/**
+ * Closes it at a moment when its queue is empty: Linux resets the connections that wait in the queue of a listener that is
+ * closed, unless net.ipv4.tcp_migrate_req says that another one of the port gets them (docs/decisions/0009-takeover.md).
+ */
+function closeWhenQuiet(server: Server, accepted: () => number): Promise<void> {
+  const begin = performance.now();
+  return new Promise((closed) => {
+    const turn = (before: number, since: number) => {
+      const now = performance.now();
+      const enough = QUIET_TURN * 2 ** ((now - begin) / QUIET_PATIENCE);
+      const isQuiet = accepted() === before && now - since < enough;
+      if (!isQuiet && now - begin < QUIET_WITHIN) {
+        setImmediate(turn, accepted(), now);
+        return;
+      }
+      // Its callback would wait for the end of the last connection.
+      server.close();
+      closed();
+    };
+    setImmediate(turn, -1, 0);
+  });
 }
 
 function tlsServer(snapshot: Snapshot, certificates: Certificates): Server {

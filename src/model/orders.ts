@@ -11,13 +11,17 @@ export type Order =
   | { readonly kind: 'commit'; readonly generation: number }
   /** Another worker refused it: let go of what was prepared. */
   | { readonly kind: 'abandon'; readonly generation: number }
-  | { readonly kind: 'drain'; readonly deadline: number };
+  /** Another instance serves beside us: accept nothing more, losing none that is being opened, and answer `closed`. */
+  | { readonly kind: 'close' }
+  /** Finish what is held within the deadline (ms), and end. `patient`: websockets and idle connections may stay that long, too. */
+  | { readonly kind: 'drain'; readonly deadline: number; readonly patient: boolean };
 
 /** From a worker to the supervisor. */
 export type Report =
   | { readonly kind: 'accepted'; readonly generation: number }
   | { readonly kind: 'refused'; readonly generation: number; readonly reason: string }
   | { readonly kind: 'serving'; readonly generation: number }
+  | { readonly kind: 'closed' }
   /** Once a second: all that it has counted since it started. */
   | { readonly kind: 'measures'; readonly families: readonly Family[] }
   /** `forced` counts the exchanges that the deadline cut. */

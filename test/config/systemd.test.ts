@@ -42,6 +42,10 @@ t.test('what it must and must not say', async (t) => {
     NotifyAccess: 'all',
     User: 'portico',
     ExecStart: '/usr/bin/portico run',
+    ExecReload: '/usr/bin/portico reload',
+    RuntimeDirectory: 'portico',
+    RuntimeDirectoryMode: '0700',
+    Environment: 'PORTICO_SOCKET=/run/portico/control.sock',
     NoNewPrivileges: 'yes',
     ProtectSystem: 'strict',
     PrivateTmp: 'yes',
@@ -67,8 +71,9 @@ t.test('the example of its variables: as it is the demo, filled in a whole confi
   );
   const filled = variablesOf(lines.filter((line) => /^#\w+=/.test(line)).map((line) => line.slice(1)));
   t.ok(Object.keys(filled).length >= 8);
-  const { FRONTEND_ROOT, ...withoutFiles } = filled;
+  const { FRONTEND_ROOT, PORTICO_CONFIG, ...withoutFiles } = filled;
   t.type(FRONTEND_ROOT, 'string');
+  t.equal(PORTICO_CONFIG, '/etc/portico/portico.yaml');
   const configuration = readEnvironment(withoutFiles);
   t.strictSame(configuration.warnings, []);
   t.match(configuration, {

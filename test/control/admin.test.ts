@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import t from 'tap';
 import { type Check, openAdmin, type Told, upstreamChecks } from '../../src/control/admin.ts';
 import type { Family } from '../../src/model/measures.ts';
@@ -127,8 +127,23 @@ t.test('HEAD, other methods, other paths', async (t) => {
     t.equal((await ask(port, path)).status, 404, path);
 });
 
-t.test('a port that is taken rejects with the reason', async (t) => {
-  await t.rejects(openAdmin('127.0.0.1', port, told), { code: 'EADDRINUSE' });
+t.test('a port that is taken by something else rejects with the reason', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1');
+  await once(other, 'listening');
+  t.teardown(() => other.close());
+  const taken = (other.address() as AddressInfo).port;
+  await t.rejects(openAdmin('127.0.0.1', taken, told), { code: 'EADDRINUSE' });
+});
+
+const skip = process.platform === 'linux' ? false : 'ports are not shared there';
+
+t.test('two answer on one port, so that one may take over from the other', { skip }, async (t) => {
+  const shared = await freePort();
+  const first = await openAdmin('127.0.0.1', shared, told);
+  const second = await openAdmin('127.0.0.1', shared, told);
+  t.teardown(() => second.close());
+  first.close();
+  for (let i = 0; i < 10; i++) t.equal((await ask(shared, '/livez')).status, 200);
 });
 
 t.test('close ends the connections and frees the port', async (t) => {

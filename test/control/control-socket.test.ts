@@ -6,11 +6,24 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type Answer, askInstance, defaultSocketPaths, openControlSocket } from '../../src/control/control-socket.ts';
+import {
+  type Answer,
+  askInstance,
+  type Commands,
+  type Conversation,
+  callInstance,
+  defaultSocketPaths,
+  openControlSocket,
+} from '../../src/control/control-socket.ts';
 import { makeFolder } from '../support/folder.ts';
+import { waitFor } from '../support/ports.ts';
 
 const YES: Answer = { ok: true, message: 'done', warnings: ['w'], problems: [] };
-const COMMANDS = { reload: () => Promise.resolve(YES), fail: () => Promise.reject(new Error('broken')) };
+const COMMANDS: Commands = {
+  reload: () => Promise.resolve(YES),
+  fail: () => Promise.reject(new Error('broken')),
+  sure: async ({ confirm }) => ({ ...YES, message: (await confirm(YES)) ? 'went' : 'stayed' }),
+};
 
 async function open(t: Test, path: string) {
   const control = await openControlSocket(path, COMMANDS);
@@ -99,6 +112,43 @@ t.test('nobody there', async (t) => {
   await once(silent, 'listening');
   t.teardown(() => silent.close());
   await t.rejects(askInstance([join(folder, 'silent')], 'reload'), { message: /ended before it had answered/ });
+});
+
+t.test('a command that asks back', async (t) => {
+  const path = join(makeFolder(t, 'control'), 'c');
+  let outcome = '';
+  const sure: Commands[string] = async (caller) => {
+    const answer = await COMMANDS.sure!(caller);
+    outcome = answer.message;
+    return answer;
+  };
+  const control = await openControlSocket(path, { sure });
+  t.teardown(() => control.close());
+  const call = async (): Promise<Conversation> => {
+    const conversation = await callInstance([path]);
+    if (conversation instanceof Error) throw conversation;
+    t.strictSame(await conversation.ask('sure', 5_000), YES);
+    return conversation;
+  };
+  t.match(await (await call()).ask('go', 5_000), { message: 'went' });
+  t.match(await (await call()).ask('reload', 5_000), { message: 'stayed' }, 'any other word is a no');
+  outcome = '';
+  (await call()).close();
+  await waitFor(() => outcome === 'stayed', 5_000, 'who left to be noticed');
+
+  const left = await call();
+  control.close();
+  t.match(await left.ask('go', 5_000), { message: 'went' }, 'a conversation outlives the socket');
+  t.type(await callInstance([path]), Error, 'nobody is there any more');
+});
+
+t.test('who does not answer is not waited for', async (t) => {
+  const path = join(makeFolder(t, 'control'), 'c');
+  const silent = createServer(() => {}).listen(path);
+  await once(silent, 'listening');
+  t.teardown(() => silent.close());
+  const conversation = (await callInstance([path])) as Conversation;
+  await t.rejects(conversation.ask('takeover', 50), { message: /did not answer within 0.05 s/ });
 });
 
 t.test('the place when none was set', async (t) => {

@@ -40,10 +40,16 @@ t.test('what it holds', async (t) => {
     .map(([mode, owner, , , , path]) => `${mode} ${owner} ${path}`);
   t.strictSame(entries.sort(), [
     '-rw-r--r-- root/root ./etc/portico/portico.env',
+    '-rw-r--r-- root/root ./usr/lib/sysctl.d/60-portico.conf',
     '-rw-r--r-- root/root ./usr/lib/systemd/system/portico.service',
     '-rw-r--r-- root/root ./usr/share/doc/portico/README.md',
     '-rw-r--r-- root/root ./usr/share/doc/portico/changelog.gz',
     '-rw-r--r-- root/root ./usr/share/doc/portico/copyright',
+    '-rw-r--r-- root/root ./usr/share/doc/portico/examples/one-domain.yaml',
+    '-rw-r--r-- root/root ./usr/share/doc/portico/examples/several-sites.yaml',
+    '-rw-r--r-- root/root ./usr/share/doc/portico/examples/static-frontend.yaml',
+    '-rw-r--r-- root/root ./usr/share/doc/portico/examples/two-domains.yaml',
+    '-rw-r--r-- root/root ./usr/share/doc/portico/portico.schema.json',
     '-rwxr-xr-x root/root ./usr/bin/portico',
   ]);
 
@@ -56,6 +62,12 @@ t.test('what it holds', async (t) => {
   // The libraries that the executable of Node is linked with; a small system may lack the last.
   for (const name of ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1']) t.match(control, name);
   t.equal(readFileSync(join(folder, 'conffiles'), 'utf8'), '/etc/portico/portico.env\n');
+  const root = makeFolder(t, 'files');
+  dpkg('-x', file, root);
+  const documents = join(root, 'usr/share/doc/portico');
+  const example = readFileSync(join(documents, 'examples/two-domains.yaml'), 'utf8');
+  const schema = /\$schema=(\S+)/.exec(example)![1]!;
+  t.match(JSON.parse(readFileSync(join(documents, 'examples', schema), 'utf8')), { type: 'object' }, 'editors find it');
   for (const name of ['postinst', 'prerm', 'postrm']) {
     t.equal(spawnSync('sh', ['-n', join(folder, name)]).status, 0, `${name} is a script`);
   }

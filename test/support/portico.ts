@@ -18,6 +18,8 @@ export interface Portico {
   readonly ca: string;
   readonly caFile: string;
   readonly process: Running;
+  /** What it was told. */
+  readonly env: Readonly<Record<string, string>>;
   /** The folder that it runs in. */
   readonly cwd: string;
   /** Where a client connects to reach it under a name. */
@@ -49,20 +51,21 @@ export async function startPortico(
   const httpsPort = Number(env.HTTPS_PORT ?? (await freePort()));
   const adminPort = Number(env.ADMIN_PORT ?? (await freePort()));
   const made = names.length > 0 && env.SSL_CRT === undefined ? await makeTestCertificate(cwd, names) : undefined;
+  const told = {
+    HTTP_PORT: String(httpPort),
+    HTTPS_PORT: String(httpsPort),
+    ADMIN_PORT: String(adminPort),
+    LISTEN_HOST: '127.0.0.1',
+    WORKERS: '1',
+    PORTICO_SOCKET: join(cwd, 'control.sock'),
+    ...(made === undefined ? {} : { SSL_CRT: made.certificateFile, SSL_KEY: made.keyFile }),
+    ...env,
+  };
   const process_ = await startProcess(t, {
     command,
     args: [...before, 'run'],
     cwd,
-    env: {
-      HTTP_PORT: String(httpPort),
-      HTTPS_PORT: String(httpsPort),
-      ADMIN_PORT: String(adminPort),
-      LISTEN_HOST: '127.0.0.1',
-      WORKERS: '1',
-      PORTICO_SOCKET: join(cwd, 'control.sock'),
-      ...(made === undefined ? {} : { SSL_CRT: made.certificateFile, SSL_KEY: made.keyFile }),
-      ...env,
-    },
+    env: told,
     isReady: () => answersOnUrl(`http://127.0.0.1:${adminPort}/readyz`),
   });
   const caFile = made?.caFile ?? join(cwd, 'certs', 'local-ca.crt');
@@ -73,6 +76,7 @@ export async function startPortico(
     adminPort,
     ca,
     caFile,
+    env: told,
     process: process_,
     cwd,
     door: (serverName) => ({ port: httpsPort, ca, serverName }),
