@@ -217,7 +217,7 @@ class Http1Attempt implements Attempt, Seeker, Running {
     if (this.#gathering) return;
     this.#gathering = true;
     socket.cork();
-    process.nextTick(letLeave, this, socket);
+    setImmediate(letLeave, this, socket);
   }
 
   letLeave(socket: Socket): void {
