@@ -26,7 +26,7 @@ export function compile(configuration: Configuration, materials: Materials): Sna
   const { limits } = configuration;
   return freeze({
     generation: materials.generation,
-    listeners: configuration.listeners.map(({ name, kind, address, port }) => ({ name, kind, address, port })),
+    listeners: configuration.listeners.map(({ setting: _, ...listener }) => listener),
     hosts: configuration.hosts.map((host) => compileHost(host, limits)),
     pools: configuration.pools.map((pool) => compilePool(pool, materials.authorities)),
     certificates: materials.certificates,

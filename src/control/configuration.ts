@@ -48,9 +48,13 @@ export interface AdminAddress {
 
 export interface CertificatePair {
   readonly certFile: string;
-  readonly keyFile: string;
+  /** undefined: the key is in certFile, too. */
+  readonly keyFile: string | undefined;
+  /** Holds the passphrase of what is encrypted in the two. */
+  readonly passwordFile: string | undefined;
   readonly certSetting: Setting;
   readonly keySetting: Setting;
+  readonly passwordSetting: Setting;
 }
 
 export interface ConfiguredPool {

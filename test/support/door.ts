@@ -132,10 +132,10 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   });
   const transport = new Http1Transport(limits, now, options.resolver ?? new Resolver(now));
   const door = new Door(snapshot, transport, log, now, randomUUID);
-  const certificates = { table: buildCertificateTable(snapshot) };
+  const table = buildCertificateTable(snapshot);
   const open: OpenListener[] = [];
   for (const listener of snapshot.listeners) {
-    open.push(await openListener(door, listener, snapshot, certificates, false));
+    open.push(await openListener(door, listener, snapshot, table, false));
   }
   const timer = setInterval(() => {
     door.sweep();
@@ -158,5 +158,5 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
 }
 
 function listen(kind: Listener['kind']): Listener {
-  return { name: kind, kind, address: '127.0.0.1', port: 0 };
+  return { name: kind, kind, address: '127.0.0.1', port: 0, tlsPolicy: 'intermediate', strictSni: false };
 }
