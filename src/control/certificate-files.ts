@@ -51,8 +51,11 @@ export function loadPair(pair: CertificatePair, now: Date, origin: Origin = 'fil
   const chain = arrangeChain(leaf, certificates, now);
   const loaded = makeLoaded(chain, key, certSource, origin);
   const place = (remarks: Remark[]) =>
-    remarks.map(({ what, ...rest }) => ({ ...rest, place: certSource.place, message: `${certSource.file} ${what}` }));
-  const always = [...place(lintChain(chain)), ...describeOpenKey(keyMaterial.mode, keySource)];
+    remarks.map(({ what, ...rest }) => ({
+      ...{ ...rest, about: certSource.file },
+      ...{ place: certSource.place, message: `${certSource.file} ${what}` },
+    }));
+  const always = [...place(lintChain(chain)), ...describeOpenKey(keyMaterial.mode, keySource, certSource.file)];
   return { loaded, leaf, findings: (at) => [...place(lintDates(chain, at)), ...always] };
 }
 
@@ -138,10 +141,10 @@ function tryToServe(certificate: Certificate, leaf: X509Certificate): { what: st
 }
 
 /** Whoever can read the key can pose as the site. */
-function describeOpenKey(mode: number, { place, file }: NamedFile): Finding[] {
+function describeOpenKey(mode: number, { place, file }: NamedFile, about: string): Finding[] {
   if (process.platform === 'win32' || (mode & 0o006) === 0) return [];
   const may = (mode & 0o002) !== 0 ? 'write' : 'read';
   const message = `${file} holds a private key that every user of this machine may ${may}`;
   const hint = `chmod 640 ${file}; in Kubernetes set defaultMode: 0440 on the volume`;
-  return [{ code: 'permissions', severity: 'warning', place, message, hint }];
+  return [{ code: 'permissions', severity: 'warning', about, place, message, hint }];
 }

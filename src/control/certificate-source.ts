@@ -24,6 +24,8 @@ export interface Finding extends Problem {
   readonly code: string;
   /** `error`: it is not used, or clients refuse it. `warning`: it will hurt. `note`: it was put right here. */
   readonly severity: 'error' | 'warning' | 'note';
+  /** The place of the certificate that it is about; undefined: none that there is. */
+  readonly about?: string;
 }
 
 /**

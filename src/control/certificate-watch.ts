@@ -67,7 +67,7 @@ export class CertificateFiles implements CertificateSource {
 
   findings(): readonly Finding[] {
     return this.#all.flatMap(({ pair, served, rejected, detached }) => [
-      ...(rejected?.told === true ? rejected.problems.map(notUsed) : []),
+      ...(rejected?.told === true ? rejected.problems.map((problem) => notUsed(pair, problem)) : []),
       ...(detached === undefined ? [] : [detachedFinding(pair, detached)]),
       ...served.findings(this.#now),
     ]);
@@ -254,15 +254,15 @@ async function stateOf(files: readonly string[]): Promise<State> {
   return { text: states.join(' '), detached };
 }
 
-function notUsed({ place, message, hint }: Problem): Finding {
+function notUsed({ certFile: about }: CertificatePair, { place, message, hint }: Problem): Finding {
   const said = `${message}: it is not used, what was served before stays`;
-  return { code: 'not-used', severity: 'error', place, message: said, ...(hint === undefined ? {} : { hint }) };
+  return { code: 'not-used', severity: 'error', about, place, message: said, ...(hint === undefined ? {} : { hint }) };
 }
 
 /** A file that is mounted by itself is held by its inode: one that is put in its place on the host is never seen here. */
-function detachedFinding({ certSetting: { place } }: CertificatePair, file: string): Finding {
+function detachedFinding({ certSetting: { place }, certFile: about }: CertificatePair, file: string): Finding {
   const message = `${file} was replaced where it is mounted from, and the mount still shows the old one`;
   const hint =
     'mount the folder instead of the single file, or write into the file in place; then create the container anew';
-  return { code: 'detached', severity: 'error', place, message, hint };
+  return { code: 'detached', severity: 'error', about, place, message, hint };
 }

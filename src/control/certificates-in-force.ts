@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Check } from './admin.ts';
 import type { LoadedCertificate } from './certificate-source.ts';
 import type { CertificateStore } from './certificate-store.ts';
+import { certificateTable } from './certificate-table.ts';
 import { formatProblem } from './problem.ts';
 
 /** What the supervisor does for it. */
@@ -48,6 +49,10 @@ export class CertificatesInForce {
         return this.#renew(store);
       });
     });
+  }
+
+  table(): string {
+    return certificateTable(this.#served, this.#store?.findings() ?? [], new Date());
   }
 
   stop(): void {

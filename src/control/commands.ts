@@ -59,7 +59,7 @@ export async function reload(file: string | undefined, environment: Environment)
 }
 
 /** Asks the instance where it may listen: what is set for it is what is set for us. */
-async function ask(source: Source, environment: Environment, command: string): Promise<Answer> {
+export async function ask(source: Source, environment: Environment, command: string): Promise<Answer> {
   const set = environment.PORTICO_SOCKET?.trim();
   if (set) return askInstance([set], command);
   let reach: Reach;

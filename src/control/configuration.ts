@@ -68,8 +68,16 @@ export interface ConfiguredPool {
 
 export interface ConfiguredHost {
   readonly name: string;
+  readonly hsts?: Hsts;
   /** Longest path first. */
   readonly routes: readonly ConfiguredRoute[];
+}
+
+/** For how long browsers are to come over HTTPS only (RFC 6797). */
+export interface Hsts {
+  readonly days: number;
+  readonly includeSubdomains: boolean;
+  readonly preload: boolean;
 }
 
 export interface ConfiguredRoute extends Omit<Route, 'limits'> {

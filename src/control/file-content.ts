@@ -10,6 +10,7 @@ import type {
   ConfiguredPool,
   ConfiguredRoute,
   Environment,
+  Hsts,
   Reach,
   Setting,
 } from './configuration.ts';
@@ -173,7 +174,9 @@ export class ContentReader {
         seen.add(path);
         return this.#route(name, path, route, route.path?.at ?? routes.at, i) ?? [];
       });
-      hosts.push({ name, routes: read.toSorted((a, b) => b.path.length - a.path.length) });
+      const hsts = readHsts(placed.value.hsts);
+      const sorted = read.toSorted((a, b) => b.path.length - a.path.length);
+      hosts.push({ name, routes: sorted, ...(hsts === undefined ? {} : { hsts }) });
     }
     return hosts;
   }
@@ -270,12 +273,22 @@ export class ContentReader {
       }
       if (root !== undefined) for (const remark of parameterRemarks(root, parameters)) this.#warn(at, remark);
     }
-    return hosts.map(({ name, routes }) => ({ name, routes: routes.map((route) => written.get(route) ?? route) }));
+    return hosts.map((host) => ({ ...host, routes: host.routes.map((route) => written.get(route) ?? route) }));
   }
 
   #warn(at: Place, words: string): void {
     this.#warnings.push(`${at.text} ${words}`);
   }
+}
+
+function readHsts(given: Host['hsts']): Hsts | undefined {
+  if (given === undefined) return undefined;
+  const { days, includeSubdomains = false, preload } = given;
+  if (preload?.value === true && (!includeSubdomains || days.value < 365)) {
+    const hint = 'give at least 365 days and includeSubdomains: true, or leave preload out';
+    preload.at.problem('is refused by the preload list for this host', hint);
+  }
+  return { days: days.value, includeSubdomains, preload: preload?.value ?? false };
 }
 
 function headerRules(given: Rules | undefined): HeaderRules | undefined {

@@ -288,7 +288,17 @@ const ROUTE = object({
   response: optional(rules('response'), 'Header fields of every answer'),
 });
 
+const HSTS = object({
+  days: required(
+    placed(numeric('a number of days', (value) => readWhole(value, 0, 3_650))),
+    'For how many days browsers come over HTTPS only; 0 takes it back',
+  ),
+  includeSubdomains: optional(flag, 'For all names below this one, too; false without it'),
+  preload: optional(placed(flag), 'Ask browser makers to build it in, which is hard to take back; false without it'),
+});
+
 const HOST = object({
+  hsts: optional(HSTS, 'Strict-Transport-Security over TLS (RFC 6797); none without it'),
   routes: required(placed(list(ROUTE, 1)), 'What is done with which path; the longest path wins'),
 });
 

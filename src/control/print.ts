@@ -44,7 +44,9 @@ class Printer {
       })),
       limits: groupLimits(configuration.limits),
       pools: named(configuration.pools, printPool),
-      hosts: named(configuration.hosts, ({ routes }) => ({ routes: routes.map((route) => this.#route(route)) })),
+      hosts: named(configuration.hosts, ({ hsts, routes }) => ({
+        ...{ hsts, routes: routes.map((route) => this.#route(route)) },
+      })),
     });
   }
 

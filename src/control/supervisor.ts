@@ -35,6 +35,8 @@ export const EXIT = Object.freeze({ ok: 0, failed: 1, forced: 2, unclean: 3 });
 
 /** Between "not ready" and the end of accepting: time for whoever balances over several of us to look. In ms. */
 const DRAIN_DELAY = 250;
+/** So long a stolen key opens what was said in resumed sessions of TLS 1.2, in ms. */
+const TICKET_KEYS_LIFETIME = 12 * 3_600_000;
 
 /**
  * Serves until it is told to stop, or until another instance has taken over. Resolves to the exit code. Throws a ConfigError before
@@ -80,7 +82,7 @@ class Supervisor {
   readonly #workers: Workers;
   readonly #systemd: Systemd;
   readonly #certificates: CertificatesInForce;
-  readonly #ticketKeys = randomBytes(48);
+  #ticketKeys = randomBytes(48);
   readonly #ownFamilies = ownFamilies('supervisor');
   readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
   /** In force. */
@@ -140,6 +142,7 @@ class Supervisor {
     }
     this.#started = true;
     this.#certificates.take(this.#files.certificates);
+    setInterval(() => this.#rotateTicketKeys(), TICKET_KEYS_LIFETIME).unref();
     if (takeover !== undefined) await this.#takeOver(takeover);
     this.#systemd.ready('serving');
     this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
@@ -158,6 +161,17 @@ class Supervisor {
     }
   }
 
+  /** Sessions that were begun under the keys before are not resumed: their clients shake hands in full, once. */
+  #rotateTicketKeys(): void {
+    this.#reloading = this.#reloading.then(async () => {
+      if (this.#draining) return;
+      this.#ticketKeys = randomBytes(48);
+      await this.#workers.replace(this.#compile(this.#configuration, this.#files!)).catch((error: Error) => {
+        this.#log.warn('the new keys of session tickets come with the next reload', { error: error.message });
+      });
+    });
+  }
+
   /** Without it everything works but the commands that need it: only a place that was asked for is worth a failed start. */
   async #openControl(): Promise<void> {
     try {
@@ -165,6 +179,7 @@ class Supervisor {
         reload: () => this.#reload(),
         status: () => this.#tell(),
         takeover: (caller) => this.#handOver(caller),
+        certificates: async () => ({ ok: true, message: this.#certificates.table(), warnings: [], problems: [] }),
       });
     } catch (error) {
       const { message } = error as Error;

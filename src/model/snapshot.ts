@@ -64,6 +64,8 @@ export interface Route {
   readonly requestRules?: HeaderRules;
   /** What is done to the fields of every answer on this route, our own ones too. */
   readonly responseRules?: HeaderRules;
+  /** The same over TLS, where that differs: with the host's `hsts`. */
+  readonly secureResponseRules?: HeaderRules;
 }
 
 /** Applied in this order. Never fields of framing or of one hop. */

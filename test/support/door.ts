@@ -37,6 +37,8 @@ export interface DoorOptions {
   readonly frontendHost?: string;
   /** In place of one for HOST. */
   readonly certificates?: readonly Certificate[];
+  /** Of the TLS listener. */
+  readonly tls?: Partial<Pick<Listener, 'tlsPolicy' | 'strictSni'>>;
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
   readonly sweepEvery?: number;
 }
@@ -54,6 +56,8 @@ export interface TestDoor {
   /** Access lines, parsed. */
   readonly lines: Record<string, unknown>[];
   readonly door: Door;
+  /** What a worker does with a new snapshot. */
+  reload(change: Partial<Snapshot>): void;
   close(): void;
 }
 
@@ -106,7 +110,7 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   const limits = { ...LIMITS, ...options.limits };
   const snapshot: Snapshot = freeze({
     generation: 1,
-    listeners: [listen('plain'), listen('tls'), listen('redirect')],
+    listeners: [listen('plain'), { ...listen('tls'), ...options.tls }, listen('redirect')],
     hosts: [
       {
         name: HOST,
@@ -148,6 +152,11 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     ca,
     lines,
     door,
+    reload: (change) => {
+      const next = freeze({ ...door.active.snapshot, ...change });
+      door.activate(next);
+      for (const [i, listener] of next.listeners.entries()) open[i]!.renew(listener, next, buildCertificateTable(next));
+    },
     close: () => {
       clearInterval(timer);
       for (const close of door.tunnels) close();
