@@ -8,6 +8,8 @@ const USAGE = `usage: portico <command> [--config FILE]
   validate, -t  check the configuration and the certificate files, change nothing; -T prints all that is in force
   reload        have the running instance read its configuration and certificates again, and tell the outcome
   explain URL   tell which route a request would take, from the configuration alone
+  cert lint     tell what is wrong with the certificate and key files behind it (--password-file FILE: their passphrase)
+  cert list     list the certificates in force, or those of the configuration when no instance runs
   adapt FILE    print the configuration file for a Caddyfile like that of the self-hosting FAQ
   doctor        look for what is wrong in the configuration, its surroundings and the running instance, and say what to do
   healthcheck   exit 0 when the instance on this machine is ready, 1 when not
@@ -18,11 +20,14 @@ Configuration comes from the file (or PORTICO_CONFIG), else from the environment
 `;
 
 /** Commands that take one word more. */
-const WITH_OPERAND: readonly string[] = ['explain', 'adapt'];
+const WITH_OPERAND: readonly string[] = ['explain', 'adapt', 'cert'];
 
 interface Arguments {
   readonly command: string;
   readonly operand: string;
+  /** What follows it. */
+  readonly more: readonly string[];
+  readonly passwordFile: string | undefined;
   readonly config: string | undefined;
   readonly print: boolean;
   readonly takeover: boolean;
@@ -36,7 +41,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write(`portico: ${parsed}\n\n${USAGE}`);
     return 2;
   }
-  const { command, operand, config, print, takeover } = parsed;
+  const { command, operand, more, config, print, passwordFile, takeover } = parsed;
   switch (command) {
     case 'help':
       process.stdout.write(USAGE);
@@ -49,6 +54,10 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./control/commands.ts')).reload(config, process.env);
     case 'explain':
       return (await import('./control/explain.ts')).explain(operand, config, process.env);
+    case 'cert': {
+      const { lint, list } = await import('./control/certificate-commands.ts');
+      return operand === 'lint' ? lint(more, passwordFile) : list(config, process.env);
+    }
     case 'adapt':
       return (await import('./control/adapt.ts')).adapt(operand);
     case 'doctor':
@@ -76,6 +85,7 @@ function parse(argv: readonly string[]): Arguments | string {
         print: { type: 'boolean', short: 'T' },
         config: { type: 'string', short: 'c' },
         takeover: { type: 'boolean' },
+        'password-file': { type: 'string' },
       },
     });
     const print = values.print === true;
@@ -84,13 +94,19 @@ function parse(argv: readonly string[]): Arguments | string {
     const words = isFlagged ? ['validate', ...positionals] : positionals;
     const command = values.help === true ? 'help' : (words[0] ?? 'help');
     const operand = words[1] ?? '';
-    const most = WITH_OPERAND.includes(command) ? 2 : 1;
+    const isLint = command === 'cert' && operand === 'lint';
+    const most = isLint ? words.length : WITH_OPERAND.includes(command) ? 2 : 1;
     if (command !== 'help' && words.length > most) return `"${words[most]}" is one argument too many`;
     if (WITH_OPERAND.includes(command) && operand === '') return `${command} needs one argument more`;
+    if (command === 'cert' && !isLint && operand !== 'list')
+      return `cert is followed by lint or list, not "${operand}"`;
+    if (isLint && words.length < 3) return 'cert lint needs the names of files';
+    const passwordFile = values['password-file'];
+    if (passwordFile !== undefined && !isLint) return '--password-file belongs to cert lint';
     if (print && command !== 'validate') return '-T belongs to validate';
     if (takeover && command !== 'run') return '--takeover belongs to run';
     if (values.config === '') return '--config names no file';
-    return { command, operand, config: values.config, print, takeover };
+    return { command, operand, more: words.slice(2), config: values.config, print, passwordFile, takeover };
   } catch (error) {
     return (error as Error).message;
   }

@@ -1,7 +1,7 @@
 // The root of a worker: takes snapshots from the supervisor, serves by them, and drains when told to.
 
 import { randomUUID } from 'node:crypto';
-import { type Certificates, type OpenListener, openListener } from './downstream/listener.ts';
+import { type OpenListener, openListener } from './downstream/listener.ts';
 import { buildCertificateTable, type CertificateTable } from './downstream/tls.ts';
 import { FAILURES } from './model/failure.ts';
 import type { Order, Report } from './model/orders.ts';
@@ -22,8 +22,6 @@ const ownMeasures = ownFamilies(process.argv[3] ?? '');
 const sink = descriptorSink(1);
 let prepared: Prepared | undefined;
 let door: Door | undefined;
-/** undefined while no listener speaks TLS. */
-let certificates: Certificates | undefined;
 let transport: Http1Transport | undefined;
 let listeners: OpenListener[] = [];
 /** Left out by a reload: they accept nothing, and what they hold may end. */
@@ -81,10 +79,9 @@ async function prepare(given: Snapshot): Promise<void> {
 /** Those that are not open yet. They serve by the snapshot in force until the new one is; all are bound, or none. */
 async function openNew(held: Door, snapshot: Snapshot, table: CertificateTable | undefined): Promise<OpenListener[]> {
   const wanted = snapshot.listeners.filter((each) => !listeners.some(({ listener }) => isSame(listener, each)));
-  if (certificates === undefined && table !== undefined) certificates = { table };
   const opened: OpenListener[] = [];
   try {
-    for (const each of wanted) opened.push(await openListener(held, each, snapshot, certificates, SHARES_PORTS));
+    for (const each of wanted) opened.push(await openListener(held, each, snapshot, table, SHARES_PORTS));
     return opened;
   } catch (error) {
     for (const listener of opened) listener.close();
@@ -108,10 +105,15 @@ async function commit(generation: number): Promise<void> {
   prepared = undefined;
   if (door === undefined) return open(snapshot, table);
   door.activate(snapshot);
-  if (certificates !== undefined && table !== undefined) certificates.table = table;
   const left = listeners.filter(({ listener }) => !snapshot.listeners.some((each) => isSame(listener, each)));
   listeners = [...listeners.filter((each) => !left.includes(each)), ...opened];
+  for (const open of listeners) renew(open, snapshot, table);
   for (const listener of left) retire(listener, snapshot.limits.drainTimeout);
+}
+
+function renew(open: OpenListener, snapshot: Snapshot, table: CertificateTable | undefined): void {
+  const listener = snapshot.listeners.find((each) => isSame(each, open.listener));
+  if (listener !== undefined && table !== undefined) open.renew(listener, snapshot, table);
 }
 
 /** Accepts nothing more; what is under way may end within the time of a stop. */

@@ -1,11 +1,12 @@
 // The commands that read the configuration, or ask the instance that runs by it.
 
+import type { Finding } from './certificate-source.ts';
 import type { Environment, Reach } from './configuration.ts';
 import { type Answer, askInstance, defaultSocketPaths, socketPlaces } from './control-socket.ts';
 import { DEFAULT_ADMIN_PORT } from './environment.ts';
 import { loadFiles } from './materials.ts';
 import { printConfiguration } from './print.ts';
-import { ConfigError } from './problem.ts';
+import { ConfigError, formatProblem } from './problem.ts';
 import { type Source, sourceOf } from './source.ts';
 import { EXIT, supervise } from './supervisor.ts';
 
@@ -23,7 +24,8 @@ export async function validate(file: string | undefined, print: boolean, environ
   const source = sourceOf(file, environment);
   try {
     const configuration = source.load();
-    warn([...configuration.warnings, ...(configuration.demo ? [] : loadFiles(configuration, new Date()).warnings)]);
+    warn(configuration.warnings);
+    if (!configuration.demo) tellFindings(loadFiles(configuration, new Date()).certificates.findings());
     if (!print) {
       process.stdout.write(configuration.demo ? 'ok: no variable is set, the demo would be served\n' : 'ok\n');
       return EXIT.ok;
@@ -57,7 +59,7 @@ export async function reload(file: string | undefined, environment: Environment)
 }
 
 /** Asks the instance where it may listen: what is set for it is what is set for us. */
-async function ask(source: Source, environment: Environment, command: string): Promise<Answer> {
+export async function ask(source: Source, environment: Environment, command: string): Promise<Answer> {
   const set = environment.PORTICO_SOCKET?.trim();
   if (set) return askInstance([set], command);
   let reach: Reach;
@@ -76,6 +78,10 @@ function tellFailure({ message, problems }: Answer): number {
   const lines = problems.flatMap((problem) => problem.split('\n')).map((line) => `  ${line}\n`);
   process.stderr.write(`portico: ${message}${lines.length === 0 ? '' : ':'}\n${lines.join('')}`);
   return EXIT.failed;
+}
+
+function tellFindings(findings: readonly Finding[]): void {
+  for (const finding of findings) process.stderr.write(`${finding.severity}: ${formatProblem(finding)}\n`);
 }
 
 function warn(warnings: readonly string[]): void {

@@ -4,13 +4,14 @@ import {
   type Certificate,
   type Endpoint,
   freeze,
+  type HeaderRules,
   type Host,
   type Limits,
   type Pool,
   type RouteLimits,
   type Snapshot,
 } from '../model/snapshot.ts';
-import type { Configuration, ConfiguredHost, ConfiguredPool } from './configuration.ts';
+import type { Configuration, ConfiguredHost, ConfiguredPool, Hsts } from './configuration.ts';
 
 /** What the compiler is given beside the configuration. */
 export interface Materials {
@@ -26,7 +27,7 @@ export function compile(configuration: Configuration, materials: Materials): Sna
   const { limits } = configuration;
   return freeze({
     generation: materials.generation,
-    listeners: configuration.listeners.map(({ name, kind, address, port }) => ({ name, kind, address, port })),
+    listeners: configuration.listeners.map(({ setting: _, ...listener }) => listener),
     hosts: configuration.hosts.map((host) => compileHost(host, limits)),
     pools: configuration.pools.map((pool) => compilePool(pool, materials.authorities)),
     certificates: materials.certificates,
@@ -44,8 +45,23 @@ export function namesOf(configuration: Configuration): string[] {
   return configuration.hosts.map((host) => host.name);
 }
 
-function compileHost({ name, routes }: ConfiguredHost, limits: Limits): Host {
-  return { name, routes: routes.map((route) => ({ ...route, limits: { ...routeLimits(limits), ...route.limits } })) };
+function compileHost({ name, routes, hsts }: ConfiguredHost, limits: Limits): Host {
+  return {
+    name,
+    routes: routes.map((route) => ({
+      ...route,
+      limits: { ...routeLimits(limits), ...route.limits },
+      ...(hsts === undefined ? {} : { secureResponseRules: withHsts(route.responseRules, hsts) }),
+    })),
+  };
+}
+
+/** In place of the upstream's own; what the route itself says of the field stands. */
+function withHsts(rules: HeaderRules | undefined, { days, includeSubdomains, preload }: Hsts): HeaderRules {
+  const { remove = [], set = [], add = [] } = rules ?? {};
+  const isSaid = set.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'strict-transport-security');
+  const value = `max-age=${days * 86_400}${includeSubdomains ? '; includeSubDomains' : ''}${preload ? '; preload' : ''}`;
+  return { remove, set: isSaid ? set : [...set, 'Strict-Transport-Security', value], add };
 }
 
 function routeLimits(limits: Limits): RouteLimits {

@@ -48,9 +48,13 @@ export interface AdminAddress {
 
 export interface CertificatePair {
   readonly certFile: string;
-  readonly keyFile: string;
+  /** undefined: the key is in certFile, too. */
+  readonly keyFile: string | undefined;
+  /** Holds the passphrase of what is encrypted in the two. */
+  readonly passwordFile: string | undefined;
   readonly certSetting: Setting;
   readonly keySetting: Setting;
+  readonly passwordSetting: Setting;
 }
 
 export interface ConfiguredPool {
@@ -64,8 +68,16 @@ export interface ConfiguredPool {
 
 export interface ConfiguredHost {
   readonly name: string;
+  readonly hsts?: Hsts;
   /** Longest path first. */
   readonly routes: readonly ConfiguredRoute[];
+}
+
+/** For how long browsers are to come over HTTPS only (RFC 6797). */
+export interface Hsts {
+  readonly days: number;
+  readonly includeSubdomains: boolean;
+  readonly preload: boolean;
 }
 
 export interface ConfiguredRoute extends Omit<Route, 'limits'> {

@@ -23,7 +23,8 @@ export async function openDemo(configuration: Configuration): Promise<OpenDemo> 
   const ports: Readonly<Record<string, number>> = { frontend: demo.frontendPort, backend: demo.backendPort };
   const pair = {
     ...{ certFile: local.certFile, keyFile: local.keyFile },
-    ...{ certSetting: { place: 'SSL_CRT', name: 'SSL_CRT' }, keySetting: { place: 'SSL_KEY', name: 'SSL_KEY' } },
+    ...{ certSetting: variable('SSL_CRT'), keySetting: variable('SSL_KEY') },
+    ...{ passwordFile: undefined, passwordSetting: variable('SSL_KEY_PASSWORD_FILE') },
   };
   return {
     local,
@@ -38,3 +39,5 @@ export async function openDemo(configuration: Configuration): Promise<OpenDemo> 
     close: () => demo.close(),
   };
 }
+
+const variable = (name: string) => ({ place: name, name });

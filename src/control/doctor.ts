@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { CertificateStore } from './certificate-store.ts';
 import { namesOf } from './compile.ts';
 import type { Configuration, Environment } from './configuration.ts';
 import { callInstance, type Instance, socketPlaces } from './control-socket.ts';
@@ -73,7 +74,7 @@ export async function examine(source: Source, environment: Environment, world: W
   return findings.map((finding) => ({ ...finding, says: plain(finding.says, configuration) }));
 }
 
-const NO_FILES: LoadedFiles = { certificates: [], authorities: new Map(), warnings: [] };
+const NO_FILES: LoadedFiles = { certificates: new CertificateStore([], []), authorities: new Map() };
 
 /** In one line, without what a terminal would obey, and without secrets: some of it comes from the other side. */
 function plain(text: string, { secrets }: Configuration): string {
@@ -90,13 +91,17 @@ function examineConfiguration({ file }: Source, { demo, hosts, warnings }: Confi
   ];
 }
 
-function examineCertificates({ certificates, warnings }: LoadedFiles, now: Date): Finding[] {
+function examineCertificates({ certificates }: LoadedFiles, now: Date): Finding[] {
   return [
-    ...certificates.map(({ certificate, notAfter, issuer }) => {
+    ...certificates.current().map(({ certificate, notAfter, issuer }) => {
       const days = Math.floor((notAfter.getTime() - now.getTime()) / DAY);
       return ok('certificate', `${certificate.names.join(', ')}, from ${issuer}, ${days} days left`);
     }),
-    ...warnings.map((each) => warn('certificate', each, 'get a certificate without that flaw, then: portico reload')),
+    ...certificates.findings().map(({ severity, place, message, hint }) => {
+      const says = `${place} ${message}`;
+      if (severity === 'note') return ok('certificate', says);
+      return (severity === 'error' ? fail : warn)('certificate', says, hint ?? 'get a certificate without that flaw');
+    }),
   ];
 }
 
@@ -151,7 +156,7 @@ async function examineNames(
 ): Promise<readonly Finding[]> {
   if (configuration.demo || !configuration.listeners.some(({ kind }) => kind === 'tls')) return [];
   const own = world.ownAddresses();
-  const ours = certificates.map(({ certificate }) => new X509Certificate(certificate.chain).fingerprint256);
+  const ours = certificates.current().map(({ certificate }) => new X509Certificate(certificate.chain).fingerprint256);
   const runs = instance !== undefined && !(instance instanceof Error);
   return Promise.all(
     namesOf(configuration)

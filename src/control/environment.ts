@@ -34,6 +34,7 @@ const DROP_IN: readonly string[] = [
   'BACKEND_SERVICE',
   'SSL_CRT',
   'SSL_KEY',
+  'SSL_KEY_PASSWORD_FILE',
 ];
 const OTHERS: readonly string[] = [
   ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
@@ -98,8 +99,8 @@ export function readEnvironment(environment: Environment): Configuration {
   const configuration: Configuration = {
     demo,
     listeners: [
-      { name: 'https', kind: 'tls', address, port: httpsPort, setting: variable('HTTPS_PORT') },
-      { name: 'http', kind: 'redirect', address, port: httpPort, setting: variable('HTTP_PORT') },
+      { ...LISTENER, name: 'https', kind: 'tls', address, port: httpsPort, setting: variable('HTTPS_PORT') },
+      { ...LISTENER, name: 'http', kind: 'redirect', address, port: httpPort, setting: variable('HTTP_PORT') },
     ],
     admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port: adminPort, setting: variable('ADMIN_PORT') },
     controlSocket: reader.file('PORTICO_SOCKET'),
@@ -123,6 +124,9 @@ export function readEnvironment(environment: Environment): Configuration {
   if (writesParameters) reader.warnings.push(...warnOfParameters(sites, parameters, configuration));
   return configuration;
 }
+
+/** What variables do not say. */
+const LISTENER = { tlsPolicy: 'intermediate', strictSni: false } as const;
 
 const variable = (name: string) => ({ place: name, name });
 
@@ -285,12 +289,15 @@ function readFrontendHost(
 }
 
 function readCertificatePair(reader: VariableReader): CertificatePair {
+  const certFile = reader.required('SSL_CRT', 'set it to the path of the certificate file, as seen from here');
+  // A file with both needs no second one; whether it holds a key is seen when it is read.
+  if (certFile === '') reader.required('SSL_KEY', 'set it to the path of the private key file, as seen from here');
   return {
-    certFile: resolve(
-      reader.required('SSL_CRT', 'set it to the path of the certificate file (PEM, leaf first), as seen from here'),
-    ),
-    keyFile: resolve(reader.required('SSL_KEY', 'set it to the path of the private key file (PEM), as seen from here')),
+    certFile: resolve(certFile),
+    keyFile: reader.file('SSL_KEY'),
+    passwordFile: reader.file('SSL_KEY_PASSWORD_FILE'),
     certSetting: variable('SSL_CRT'),
     keySetting: variable('SSL_KEY'),
+    passwordSetting: variable('SSL_KEY_PASSWORD_FILE'),
   };
 }

@@ -3,12 +3,14 @@
 import { dirname, resolve } from 'node:path';
 import { type Action, type HeaderRules, LIMITS, type Parameters } from '../model/snapshot.ts';
 import type {
+  CertificatePair,
   Configuration,
   ConfiguredHost,
   ConfiguredListener,
   ConfiguredPool,
   ConfiguredRoute,
   Environment,
+  Hsts,
   Reach,
   Setting,
 } from './configuration.ts';
@@ -23,6 +25,7 @@ type Values<M> = M extends ReadonlyMap<string, infer T | undefined> ? NonNullabl
 type Pool = Values<NonNullable<Content['pools']>>['value'];
 type Host = Values<Content['hosts']>['value'];
 type Route = Host['routes']['value'][number];
+type Certificate = NonNullable<Content['certificates']>[number];
 type Rules = NonNullable<Route['request']>;
 
 /** Problems go to the places of the keys, warnings into the configuration. */
@@ -64,12 +67,7 @@ export class ContentReader {
       logLevel: content.log?.level ?? 'info',
       logFormat: content.log?.format ?? 'json',
       trustedProxies: content.trustedProxies ?? [],
-      certificates: (content.certificates ?? []).map(({ cert, key }) => ({
-        certFile: resolve(dirname(this.#file), cert.value),
-        keyFile: resolve(dirname(this.#file), key.value),
-        certSetting: settingAt(cert.at, this.#file, 'cert'),
-        keySetting: settingAt(key.at, this.#file, 'key'),
-      })),
+      certificates: (content.certificates ?? []).map((certificate) => this.#certificate(certificate)),
       limits: { ...LIMITS, ...Object.fromEntries(content.limits ?? []) },
       pools,
       hosts: withBase,
@@ -82,13 +80,28 @@ export class ContentReader {
     return given === undefined ? undefined : resolve(dirname(this.#file), given);
   }
 
+  #certificate({ cert, key, passwordFile }: Certificate): CertificatePair {
+    // What is not there is told at the certificate, by the name that it would have.
+    const beside = (name: string) => ({ place: cert.at.text, name: cert.at.path.replace(/cert$/, name) });
+    return {
+      certFile: this.#path(cert.value)!,
+      keyFile: this.#path(key?.value),
+      passwordFile: this.#path(passwordFile?.value),
+      certSetting: settingAt(cert.at, this.#file, 'cert'),
+      keySetting: key === undefined ? beside('key') : settingAt(key.at, this.#file, 'key'),
+      passwordSetting:
+        passwordFile === undefined ? beside('passwordFile') : settingAt(passwordFile.at, this.#file, 'passwordFile'),
+    };
+  }
+
   #listeners(): ConfiguredListener[] {
     const { listeners, certificates, admin } = this.#content;
     const found: ConfiguredListener[] = [];
     const adminPort = admin?.port?.value ?? DEFAULT_ADMIN_PORT;
     for (const [name, placed] of listeners.value) {
       if (placed === undefined) continue;
-      const { kind, address, port } = placed.value;
+      const { kind, address, port, tls } = placed.value;
+      if (tls !== undefined && kind !== 'tls') tls.at.problem('belongs to a listener of kind tls', 'leave it out');
       const other = found.find((each) => each.port === port.value && meet(each.address, address));
       if (other !== undefined) {
         port.at.problem(
@@ -101,7 +114,10 @@ export class ContentReader {
       if (kind === 'tls' && (certificates === undefined || certificates.length === 0)) {
         placed.at.problem('is a tls listener, and there is no certificate', 'add certificates: with cert and key');
       }
-      found.push({ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) });
+      found.push({
+        ...{ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) },
+        ...{ tlsPolicy: tls?.value.policy ?? 'intermediate', strictSni: tls?.value.strictSni ?? false },
+      });
     }
     const isWhole = [...listeners.value.values()].every((each) => each !== undefined);
     if (isWhole && found.length > 0 && !found.some(({ kind }) => kind !== 'redirect')) {
@@ -158,7 +174,9 @@ export class ContentReader {
         seen.add(path);
         return this.#route(name, path, route, route.path?.at ?? routes.at, i) ?? [];
       });
-      hosts.push({ name, routes: read.toSorted((a, b) => b.path.length - a.path.length) });
+      const hsts = readHsts(placed.value.hsts);
+      const sorted = read.toSorted((a, b) => b.path.length - a.path.length);
+      hosts.push({ name, routes: sorted, ...(hsts === undefined ? {} : { hsts }) });
     }
     return hosts;
   }
@@ -255,12 +273,22 @@ export class ContentReader {
       }
       if (root !== undefined) for (const remark of parameterRemarks(root, parameters)) this.#warn(at, remark);
     }
-    return hosts.map(({ name, routes }) => ({ name, routes: routes.map((route) => written.get(route) ?? route) }));
+    return hosts.map((host) => ({ ...host, routes: host.routes.map((route) => written.get(route) ?? route) }));
   }
 
   #warn(at: Place, words: string): void {
     this.#warnings.push(`${at.text} ${words}`);
   }
+}
+
+function readHsts(given: Host['hsts']): Hsts | undefined {
+  if (given === undefined) return undefined;
+  const { days, includeSubdomains = false, preload } = given;
+  if (preload?.value === true && (!includeSubdomains || days.value < 365)) {
+    const hint = 'give at least 365 days and includeSubdomains: true, or leave preload out';
+    preload.at.problem('is refused by the preload list for this host', hint);
+  }
+  return { days: days.value, includeSubdomains, preload: preload?.value ?? false };
 }
 
 function headerRules(given: Rules | undefined): HeaderRules | undefined {

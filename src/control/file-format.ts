@@ -49,6 +49,21 @@ const LISTENER = object({
   ),
   port: required(placed(port), 'The port to bind'),
   address: optional(address, 'The address to bind; all addresses without it'),
+  tls: optional(
+    placed(
+      object({
+        policy: optional(
+          choice(['intermediate', 'modern']),
+          'intermediate: TLS 1.2 and 1.3 (without it); modern: TLS 1.3 only',
+        ),
+        strictSni: optional(
+          flag,
+          'Refuse the handshake where no certificate is for the name asked for, or none was asked for; false without it',
+        ),
+      }),
+    ),
+    'How a tls listener shakes hands',
+  ),
 });
 
 const ADMIN = object({
@@ -62,8 +77,9 @@ const LOG = object({
 });
 
 const CERTIFICATE = object({
-  cert: required(placed(file), 'The certificate file: PEM, leaf first'),
-  key: required(placed(file), 'The file of its private key: PEM'),
+  cert: required(placed(file), 'The certificate file: PEM, DER or PKCS#12 (.pfx)'),
+  key: optional(placed(file), 'The file of its private key: PEM or DER; without it the key is in the certificate file'),
+  passwordFile: optional(placed(file), 'The file with the passphrase of the .pfx, or of the encrypted key'),
 });
 
 const network = parsed('an address or network', STRING, (value) =>
@@ -272,7 +288,17 @@ const ROUTE = object({
   response: optional(rules('response'), 'Header fields of every answer'),
 });
 
+const HSTS = object({
+  days: required(
+    placed(numeric('a number of days', (value) => readWhole(value, 0, 3_650))),
+    'For how many days browsers come over HTTPS only; 0 takes it back',
+  ),
+  includeSubdomains: optional(flag, 'For all names below this one, too; false without it'),
+  preload: optional(placed(flag), 'Ask browser makers to build it in, which is hard to take back; false without it'),
+});
+
 const HOST = object({
+  hsts: optional(HSTS, 'Strict-Transport-Security over TLS (RFC 6797); none without it'),
   routes: required(placed(list(ROUTE, 1)), 'What is done with which path; the longest path wins'),
 });
 

@@ -6,7 +6,8 @@ import { isIP, isIPv4 } from 'node:net';
 import { join, resolve } from 'node:path';
 import { domainToASCII } from 'node:url';
 import type * as X509 from '@peculiar/x509';
-import { coversName, LOCAL_AUTHORITY } from './certificate-files.ts';
+import { LOCAL_AUTHORITY } from './certificate-lint.ts';
+import { coversName } from './certificate-names.ts';
 import { ConfigError } from './problem.ts';
 
 export interface LocalCertificate {

@@ -3,7 +3,7 @@
 import { fieldFlags, SECRET } from '../http/headers.ts';
 import type { Action, HeaderRules, Json, Parameters } from '../model/snapshot.ts';
 import { isSecretName, redactQuery } from '../telemetry/redact.ts';
-import type { Configuration, ConfiguredPool, ConfiguredRoute } from './configuration.ts';
+import type { Configuration, ConfiguredListener, ConfiguredPool, ConfiguredRoute } from './configuration.ts';
 import { groupLimits } from './limits.ts';
 import { MASKED } from './shape.ts';
 import { writeEndpoint } from './values.ts';
@@ -32,17 +32,21 @@ class Printer {
   all(configuration: Configuration): unknown {
     const { admin, controlSocket } = configuration;
     return this.#shown({
-      listeners: named(configuration.listeners, ({ kind, address, port }) => ({ kind, port, address })),
+      listeners: named(configuration.listeners, printListener),
       publicPort: configuration.publicPort,
       admin: { address: admin.address, port: admin.port },
       controlSocket,
       workers: configuration.workers,
       log: { level: configuration.logLevel, format: configuration.logFormat },
       trustedProxies: configuration.trustedProxies,
-      certificates: configuration.certificates.map(({ certFile, keyFile }) => ({ cert: certFile, key: keyFile })),
+      certificates: configuration.certificates.map(({ certFile, keyFile, passwordFile }) => ({
+        ...{ cert: certFile, key: keyFile, passwordFile },
+      })),
       limits: groupLimits(configuration.limits),
       pools: named(configuration.pools, printPool),
-      hosts: named(configuration.hosts, ({ routes }) => ({ routes: routes.map((route) => this.#route(route)) })),
+      hosts: named(configuration.hosts, ({ hsts, routes }) => ({
+        ...{ hsts, routes: routes.map((route) => this.#route(route)) },
+      })),
     });
   }
 
@@ -140,6 +144,10 @@ class Printer {
 
 function named<T extends { readonly name: string }>(values: readonly T[], print: (value: T) => unknown): object {
   return Object.fromEntries(values.map((value) => [value.name, print(value)]));
+}
+
+function printListener({ kind, address, port, tlsPolicy, strictSni }: ConfiguredListener): unknown {
+  return { kind, port, address, tls: kind === 'tls' ? { policy: tlsPolicy, strictSni } : undefined };
 }
 
 function printPool({ endpoints, host, ca, serverName }: ConfiguredPool): unknown {

@@ -1,8 +1,8 @@
 // What only the supervisor can measure: the build, its workers, reloads, and the certificates in force.
 
-import type { Family } from '../model/measures.ts';
+import type { Family, Value } from '../model/measures.ts';
 import { gauge } from '../telemetry/metrics.ts';
-import type { LoadedCertificate } from './certificate-files.ts';
+import type { LoadedCertificate } from './certificate-source.ts';
 import { version } from './version.ts';
 
 /** How reloads went; the start counts as the first success. */
@@ -19,17 +19,12 @@ export interface Standing {
   readonly wanted: number;
   readonly reloads: Reloads;
   readonly certificates: readonly LoadedCertificate[];
-  /** Of the certificates: `local` for those of our own making, else `file`. */
-  readonly source: string;
+  /** How often a changed certificate came into force by itself, and how often one was not fit to. */
+  readonly renewals: { readonly succeeded: number; readonly failed: number };
 }
 
-export function supervisorFamilies({ serving, wanted, reloads, certificates, source }: Standing): Family[] {
+export function supervisorFamilies({ serving, wanted, reloads, certificates, renewals }: Standing): Family[] {
   const one = (value: number, labels: Record<string, string> = {}) => [{ labels, value }];
-  const ends = new Map<string, number>();
-  // Of several certificates for a name the first one is served.
-  for (const { certificate, notAfter } of certificates) {
-    for (const name of certificate.names) if (!ends.has(name)) ends.set(name, notAfter.getTime() / 1_000);
-  }
   return [
     gauge('portico_build_info', 'Always 1', one(1, { version: version(), node: process.versions.node }), 'first'),
     gauge('portico_workers', 'Workers that serve', one(serving)),
@@ -47,17 +42,31 @@ export function supervisorFamilies({ serving, wanted, reloads, certificates, sou
     gauge(
       'portico_tls_certificate_not_after_timestamp_seconds',
       'When the certificate in force expires',
-      [...ends].map(([name, value]) => ({ labels: { name, source }, value })),
+      earliestEnds(certificates),
     ),
     {
       name: 'portico_tls_certificate_reload_total',
-      help: 'Times that the certificate files were read again',
+      help: 'Times that changed certificates were taken, or refused and the last good ones kept; reloads included',
       type: 'counter',
       aggregator: 'sum',
       values: [
-        { labels: { result: 'success' }, value: reloads.succeeded },
-        { labels: { result: 'failure' }, value: reloads.failed },
+        { labels: { result: 'success' }, value: reloads.succeeded + renewals.succeeded },
+        { labels: { result: 'failure' }, value: reloads.failed + renewals.failed },
       ],
     },
   ];
+}
+
+/** A name may have several, of different kinds of key: the first to end is the one to look after. */
+function earliestEnds(certificates: readonly LoadedCertificate[]): Value[] {
+  const ends = new Map<string, Value>();
+  for (const { certificate, notAfter, origin } of certificates) {
+    const value = notAfter.getTime() / 1_000;
+    for (const name of certificate.names) {
+      const key = `${origin} ${name}`;
+      if ((ends.get(key)?.value ?? Number.POSITIVE_INFINITY) > value)
+        ends.set(key, { labels: { name, source: origin }, value });
+    }
+  }
+  return [...ends.values()];
 }

@@ -6,6 +6,8 @@ import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
 import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
+import type { Finding } from './certificate-source.ts';
+import { CertificatesInForce } from './certificates-in-force.ts';
 import { compile } from './compile.ts';
 import type { Configuration, ConfiguredListener } from './configuration.ts';
 import {
@@ -33,6 +35,8 @@ export const EXIT = Object.freeze({ ok: 0, failed: 1, forced: 2, unclean: 3 });
 
 /** Between "not ready" and the end of accepting: time for whoever balances over several of us to look. In ms. */
 const DRAIN_DELAY = 250;
+/** So long a stolen key opens what was said in resumed sessions of TLS 1.2, in ms. */
+const TICKET_KEYS_LIFETIME = 12 * 3_600_000;
 
 /**
  * Serves until it is told to stop, or until another instance has taken over. Resolves to the exit code. Throws a ConfigError before
@@ -77,7 +81,8 @@ class Supervisor {
   readonly #log: Log;
   readonly #workers: Workers;
   readonly #systemd: Systemd;
-  readonly #ticketKeys = randomBytes(48);
+  readonly #certificates: CertificatesInForce;
+  #ticketKeys = randomBytes(48);
   readonly #ownFamilies = ownFamilies('supervisor');
   readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
   /** In force. */
@@ -100,6 +105,12 @@ class Supervisor {
     this.#log = log;
     this.#workers = new Workers(configuration.workers, log);
     this.#systemd = new Systemd(process.env, log);
+    this.#certificates = new CertificatesInForce(log, {
+      inTurn: (work) => {
+        this.#reloading = this.#reloading.then(work);
+      },
+      swap: () => this.#workers.replace(this.#compile(this.#configuration, this.#files!)),
+    });
   }
 
   /** The exit code. */
@@ -110,7 +121,7 @@ class Supervisor {
   async start(takeover: Takeover | undefined): Promise<void> {
     const configuration = this.#configuration;
     this.#files = loadFiles(configuration, new Date());
-    for (const warning of [...configuration.warnings, ...this.#files.warnings]) this.#log.warn(warning);
+    for (const warning of configuration.warnings) this.#log.warn(warning);
     const snapshot = this.#compile(configuration, this.#files);
     try {
       if (takeover === undefined) {
@@ -130,6 +141,8 @@ class Supervisor {
       throw error;
     }
     this.#started = true;
+    this.#certificates.take(this.#files.certificates);
+    setInterval(() => this.#rotateTicketKeys(), TICKET_KEYS_LIFETIME).unref();
     if (takeover !== undefined) await this.#takeOver(takeover);
     this.#systemd.ready('serving');
     this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
@@ -148,6 +161,17 @@ class Supervisor {
     }
   }
 
+  /** Sessions that were begun under the keys before are not resumed: their clients shake hands in full, once. */
+  #rotateTicketKeys(): void {
+    this.#reloading = this.#reloading.then(async () => {
+      if (this.#draining) return;
+      this.#ticketKeys = randomBytes(48);
+      await this.#workers.replace(this.#compile(this.#configuration, this.#files!)).catch((error: Error) => {
+        this.#log.warn('the new keys of session tickets come with the next reload', { error: error.message });
+      });
+    });
+  }
+
   /** Without it everything works but the commands that need it: only a place that was asked for is worth a failed start. */
   async #openControl(): Promise<void> {
     try {
@@ -155,6 +179,7 @@ class Supervisor {
         reload: () => this.#reload(),
         status: () => this.#tell(),
         takeover: (caller) => this.#handOver(caller),
+        certificates: async () => ({ ok: true, message: this.#certificates.table(), warnings: [], problems: [] }),
       });
     } catch (error) {
       const { message } = error as Error;
@@ -207,6 +232,7 @@ class Supervisor {
     this.#log.info('stopping: nothing new is accepted, what is under way may end', { signal, deadline_ms: deadline });
     this.#systemd.stopping(deadline);
     this.#control?.close();
+    this.#certificates.stop();
     await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
     return this.#drainWorkers(deadline, false);
   }
@@ -241,6 +267,7 @@ class Supervisor {
     // Its place and its ports are the other one's from here on, and so is the word with systemd.
     this.#control?.close();
     this.#admin?.close();
+    this.#certificates.stop();
     await this.#reloading;
     await this.#workers.close();
     this.#endBy(this.#drainWorkers(deadline, true));
@@ -275,14 +302,15 @@ class Supervisor {
     if (this.#draining) return refusal('this instance is stopping');
     this.#systemd.reloading();
     try {
-      const warnings = await this.#replace();
+      const { warnings, findings } = await this.#replace();
       this.#reloads.succeeded++;
       this.#reloads.succeededAt = Date.now();
       this.#reloads.lastSucceeded = true;
       for (const warning of warnings) this.#log.warn(warning);
       this.#log.info('reloaded', { generation: this.#generation });
       this.#systemd.ready('serving');
-      return { ok: true, message: `reloaded (generation ${this.#generation})`, warnings, problems: [] };
+      const said = [...warnings, ...findings.map(formatProblem)];
+      return { ok: true, message: `reloaded (generation ${this.#generation})`, warnings: said, problems: [] };
     } catch (error) {
       this.#reloads.failed++;
       this.#reloads.lastSucceeded = false;
@@ -294,14 +322,19 @@ class Supervisor {
   }
 
   /** All of the new configuration, or nothing of it. Resolves to what is worth a word. */
-  async #replace(): Promise<string[]> {
+  async #replace(): Promise<{ warnings: string[]; findings: readonly Finding[] }> {
     const kept = keepUntilRestart(this.#configuration, this.#load());
     const files = loadFiles(kept.configuration, new Date());
+    // What comes into force is what was read now, however it compares with what is served: that is how to insist.
     await checkPorts(kept.configuration.listeners.filter((each) => this.#isNewPort(each)));
     await this.#workers.replace(this.#compile(kept.configuration, files));
     this.#configuration = kept.configuration;
     this.#files = files;
-    return [...kept.configuration.warnings, ...files.warnings, ...kept.warnings];
+    this.#certificates.take(files.certificates);
+    return {
+      warnings: [...kept.configuration.warnings, ...kept.warnings],
+      findings: files.certificates.findings(),
+    };
   }
 
   /** A port that is ours already cannot be tried out: it is taken, by us. */
@@ -312,7 +345,7 @@ class Supervisor {
   #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
     return compile(configuration, {
       generation: ++this.#generation,
-      certificates: files.certificates.map(({ certificate }) => certificate),
+      certificates: files.certificates.current().map(({ certificate }) => certificate),
       authorities: files.authorities,
       ticketKeys: this.#ticketKeys,
     });
@@ -323,8 +356,8 @@ class Supervisor {
       serving: this.#workers.serving,
       wanted: this.#workers.wanted,
       reloads: this.#reloads,
-      certificates: this.#files?.certificates ?? [],
-      source: this.#configuration.demo ? 'local' : 'file',
+      certificates: this.#certificates.served,
+      renewals: this.#certificates.renewals,
     });
     return renderScrape([families, await this.#ownFamilies(), ...(await this.#workers.families())], accept);
   }
@@ -337,22 +370,10 @@ class Supervisor {
     return [
       { name: 'configuration', ok: this.#generation > 0, ...reloaded },
       { name: 'listeners', ok: this.#started && serving > 0, detail: `${serving} of ${wanted} workers serve` },
-      this.#checkCertificates(),
+      this.#certificates.check(this.#configuration.listeners.some(({ kind }) => kind === 'tls')),
       { name: 'not-draining', ok: !this.#draining },
       ...upstreamChecks(await this.#workers.families()),
     ];
-  }
-
-  /** One that is valid is enough: the sites of the others are not all there is. */
-  #checkCertificates(): Check {
-    const ends = (this.#files?.certificates ?? []).map(({ notAfter }) => notAfter.getTime());
-    if (ends.length === 0) {
-      const needed = this.#configuration.listeners.some(({ kind }) => kind === 'tls');
-      return { name: 'certificate', ok: !needed, detail: 'there is none' };
-    }
-    const first = new Date(Math.min(...ends)).toISOString();
-    const detail = ends.length === 1 ? `valid until ${first}` : `${ends.length}, the first one valid until ${first}`;
-    return { name: 'certificate', ok: Math.max(...ends) > Date.now(), detail };
   }
 }
 

@@ -1,8 +1,8 @@
 // Listeners: an address bound, its connections told apart (TLS or not, HTTP/1.1 or HTTP/2), and its orderly end.
 
 import type { ServerHttp2Session } from 'node:http2';
-import { createServer as createPlainServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { FAILURES } from '../model/failure.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
@@ -12,7 +12,8 @@ import { type Http1Connection, serveHttp1 } from './http1.ts';
 import { serveHttp2 } from './http2.ts';
 import { linger } from './linger.ts';
 import { originOf } from './origin.ts';
-import { type CertificateTable, TLS_POLICY } from './tls.ts';
+import type { CertificateTable } from './tls.ts';
+import { TlsAcceptor } from './tls-acceptor.ts';
 
 /** A client that has ended its side may still read: when a connection ends is for its protocol to say. */
 const SOCKET_OPTIONS = Object.freeze({
@@ -22,14 +23,11 @@ const SOCKET_OPTIONS = Object.freeze({
   keepAliveInitialDelay: 60_000,
 });
 
-/** The certificates in force; replaced as a whole by a reload. */
-export interface Certificates {
-  table: CertificateTable;
-}
-
 export interface OpenListener {
   readonly listener: Listener;
   readonly port: number;
+  /** Handshakes that begin from now on are by this snapshot. */
+  renew(listener: Listener, snapshot: Snapshot, table: CertificateTable): void;
   /** How many are open. */
   readonly connections: number;
   /** Accepts nothing more, as another process that shares the port takes what comes. Resolves when it is closed. */
@@ -40,23 +38,29 @@ export interface OpenListener {
   close(): void;
 }
 
-/** Binds a listener. Rejects with the system's error when that fails. `share`: several workers bind the same port. */
+/**
+ * Binds a listener. Rejects with the system's error when that fails. `table`: for a listener that speaks TLS; `share`: several
+ * workers bind the same port.
+ */
 export async function openListener(
   door: Door,
   listener: Listener,
   snapshot: Snapshot,
-  certificates: Certificates | undefined,
+  table: CertificateTable | undefined,
   share: boolean,
 ): Promise<OpenListener> {
   const sessions = new Set<ServerHttp2Session>();
   const connections = new Set<Http1Connection>();
-  const server = listener.kind === 'tls' ? tlsServer(snapshot, certificates!) : createPlainServer(SOCKET_OPTIONS);
+  const server = createServer(SOCKET_OPTIONS);
+  const onSecure = (socket: TLSSocket) => {
+    door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
+    if (socket.alpnProtocol === 'h2') serveHttp2(socket, listener, door, sessions);
+    else serveHttp1(socket, listener, door, connections);
+  };
+  const acceptor = listener.kind === 'tls' ? new TlsAcceptor(listener, snapshot, table!, onSecure) : undefined;
   const connectionLimits = new ConnectionLimits(door, listener.name);
   const sockets = new Set<Socket>();
   let accepted = 0;
-  // A TLS server's own listener starts the handshake; it is asked only when it is the right one.
-  const [start] = server.listeners('connection') as ((socket: Socket) => void)[];
-  server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
     // An error that nobody hears ends the process; what it means is told by the close that follows.
     socket.on('error', () => {});
@@ -64,13 +68,8 @@ export async function openListener(
     if (!connectionLimits.admit(socket)) return;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    if (start === undefined) serveHttp1(socket, listener, door, connections);
-    else tellPlainHttp(door, listener, socket, () => start.call(server, socket));
-  });
-  server.on('secureConnection', (socket: TLSSocket) => {
-    door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
-    if (socket.alpnProtocol === 'h2') serveHttp2(socket, listener, door, sessions);
-    else serveHttp1(socket, listener, door, connections);
+    if (acceptor === undefined) serveHttp1(socket, listener, door, connections);
+    else peek(door, listener, socket, acceptor);
   });
   await new Promise<void>((bound, failed) => {
     server.once('error', failed);
@@ -89,6 +88,7 @@ export async function openListener(
       return sockets.size;
     },
     stopAccepting: () => closeWhenQuiet(server, () => accepted),
+    renew: (renewed, next, nextTable) => acceptor?.renew(renewed, next, nextTable),
     drain: (patient) => {
       server.close();
       if (!patient) for (const connection of connections) connection.drain();
@@ -131,44 +131,32 @@ function closeWhenQuiet(server: Server, accepted: () => number): Promise<void> {
   });
 }
 
-function tlsServer(snapshot: Snapshot, certificates: Certificates): Server {
-  const { fallback } = certificates.table;
-  const server = createTlsServer({
-    ...SOCKET_OPTIONS,
-    ...TLS_POLICY,
-    cert: fallback.chain,
-    key: fallback.key,
-    ticketKeys: Buffer.from(snapshot.ticketKeys),
-    handshakeTimeout: snapshot.limits.headTimeout,
-    ALPNProtocols: ['h2', 'http/1.1'],
-    SNICallback: (name, answer) => answer(null, certificates.table.contextFor(name.toLowerCase())),
-  });
-  // Failed handshakes are the clients' affair: scanners produce them without end.
-  server.on('tlsClientError', (_error, socket) => socket.destroy());
-  return server;
-}
-
 /** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */
 const HANDSHAKE = 0x16;
 
-/** Somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake. */
-function tellPlainHttp(door: Door, listener: Listener, socket: Socket, startTls: () => void): void {
+/** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake. */
+function peek(door: Door, listener: Listener, socket: Socket, acceptor: TlsAcceptor): void {
   const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
   socket.once('close', () => clearTimeout(timer));
-  socket.once('readable', () => {
-    clearTimeout(timer);
-    const first: Buffer | null = socket.read();
-    if (first === null) {
+  let seen: Buffer = Buffer.alloc(0);
+  const onReadable = () => {
+    const more: Buffer | null = socket.read();
+    if (more === null) {
       socket.destroy();
       return;
     }
-    if (first[0] === HANDSHAKE) {
-      socket.unshift(first);
-      startTls();
+    seen = seen.length === 0 ? more : Buffer.concat([seen, more]);
+    if (seen[0] === HANDSHAKE && !acceptor.isEnough(seen)) return;
+    clearTimeout(timer);
+    socket.removeListener('readable', onReadable);
+    if (seen[0] === HANDSHAKE) {
+      socket.unshift(seen);
+      acceptor.accept(socket, seen);
       return;
     }
     const detail = 'this port speaks HTTPS, and the request was plain HTTP; use https:// in the address';
     socket.write(rejectConnection(door, originOf(socket, listener), FAILURES.plainHttp, detail), 'latin1');
     linger(socket);
-  });
+  };
+  socket.on('readable', onReadable);
 }

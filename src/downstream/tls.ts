@@ -1,14 +1,15 @@
-// The TLS side of a listener: its policy, and the certificate that fits the name asked for.
+// The TLS side of a listener: its policy, and the certificate that fits the name asked for and what the client can do.
 
-import { constants } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import type { Certificate, Snapshot } from '../model/snapshot.ts';
+import type { ClientOffer } from '../codec/client-hello.ts';
+import type { Certificate, Snapshot, TlsPolicy } from '../model/snapshot.ts';
 
 /**
  * TLS 1.2 and 1.3, forward secrecy and AEAD only (Mozilla's "intermediate" less DHE), the post-quantum group first.
  * Renegotiation is off: nobody needs it, and each costs us a handshake at the client's will.
  */
-export const TLS_POLICY = Object.freeze({
+const INTERMEDIATE = Object.freeze({
   minVersion: 'TLSv1.2',
   ciphers: [
     'TLS_AES_128_GCM_SHA256',
@@ -23,28 +24,85 @@ export const TLS_POLICY = Object.freeze({
   ].join(':'),
   ecdhCurve: 'X25519MLKEM768:X25519:prime256v1:secp384r1',
   secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  // Without it Node makes one of the command line, which differs from worker to worker: no session would be resumed by another.
+  sessionIdContext: 'portico',
 } satisfies SecureContextOptions);
+
+/** TLS 1.3 only. */
+export const TLS_POLICIES: Readonly<Record<TlsPolicy, SecureContextOptions>> = Object.freeze({
+  intermediate: INTERMEDIATE,
+  modern: Object.freeze({ ...INTERMEDIATE, minVersion: 'TLSv1.3' }),
+});
+
+/** What kind of signature a client can check: ECDSA is cheaper for both sides, RSA is what old ones know. */
+export type KeyKind = 'ecdsa' | 'rsa';
 
 /** The certificates of a snapshot, ready for handshakes. */
 export interface CertificateTable {
-  readonly fallback: Certificate;
-  /** The context for a name in lower case: exact, else a wildcard of one label, else the fallback's. */
-  contextFor(name: string): SecureContext;
+  /** Shown to clients that ask for no name, or for one that no certificate is for. */
+  fallback(kind: KeyKind): Certificate;
+  /** For a name in lower case: exact, else a wildcard of one label; undefined: none is for it. */
+  contextFor(name: string, kind: KeyKind): SecureContext | undefined;
+  /** Some name has certificates of both kinds, so that it matters what a client can do. */
+  readonly hasBoth: boolean;
 }
+
+interface Ready {
+  readonly certificate: Certificate;
+  readonly kind: KeyKind;
+  readonly context: SecureContext;
+}
+
+/** The first of each kind. */
+type Choice = { [kind in KeyKind]?: Ready | undefined };
 
 /** Builds all contexts. Throws when a certificate cannot be used, before anything has changed. */
 export function buildCertificateTable(snapshot: Snapshot): CertificateTable {
-  const fallback = snapshot.certificates[0];
-  if (fallback === undefined) throw new Error('there is no certificate');
-  const contexts = new Map<string, SecureContext>();
-  let first: SecureContext | undefined;
-  for (const certificate of snapshot.certificates) {
-    const context = createSecureContext({ ...TLS_POLICY, cert: certificate.chain, key: certificate.key });
-    first ??= context;
-    for (const name of certificate.names) if (!contexts.has(name)) contexts.set(name, context);
+  const [first, ...others] = snapshot.certificates.map(prepare);
+  if (first === undefined) throw new Error('there is no certificate');
+  const choices = new Map<string, Choice>();
+  for (const ready of [first, ...others]) {
+    for (const name of ready.certificate.names) {
+      const choice = choices.get(name);
+      if (choice === undefined) choices.set(name, { [ready.kind]: ready });
+      else choice[ready.kind] ??= ready;
+    }
   }
+  // A name of its own may lack the kind that its wildcard has.
+  for (const [name, choice] of choices) {
+    const wider = choices.get(wildcardOf(name));
+    choice.ecdsa ??= wider?.ecdsa;
+    choice.rsa ??= wider?.rsa;
+  }
+  const fallback = choices.get(first.certificate.names[0] ?? '') ?? { [first.kind]: first };
+  const pick = (choice: Choice, kind: KeyKind) => choice[kind] ?? choice.ecdsa ?? choice.rsa;
   return {
-    fallback,
-    contextFor: (name) => contexts.get(name) ?? contexts.get(`*${name.slice(name.indexOf('.'))}`) ?? first!,
+    fallback: (kind) => (fallback[kind] ?? first).certificate,
+    contextFor: (name, kind) => {
+      const choice = choices.get(name) ?? choices.get(wildcardOf(name));
+      return choice === undefined ? undefined : pick(choice, kind)?.context;
+    },
+    hasBoth: [...choices.values()].some(({ ecdsa, rsa }) => ecdsa !== undefined && rsa !== undefined),
   };
+}
+
+const wildcardOf = (name: string) => `*${name.slice(name.indexOf('.'))}`;
+
+function prepare(certificate: Certificate): Ready {
+  const type = new X509Certificate(certificate.chain).publicKey.asymmetricKeyType;
+  const context = createSecureContext({ ...INTERMEDIATE, cert: certificate.chain, key: certificate.key });
+  return { certificate, kind: type === 'rsa' || type === 'rsa-pss' ? 'rsa' : 'ecdsa', context };
+}
+
+/** ecdsa_secp256r1_sha256 and ecdsa_secp384r1_sha384. */
+const ECDSA_SCHEMES = [0x0403, 0x0503];
+/** Those of TLS 1.2 in the policy; in TLS 1.3 a suite says nothing of the certificate. */
+const ECDSA_SUITES = [0xc02b, 0xc02c, 0xcca9];
+
+/** What a client gets where there is a choice. */
+export function kindFor({ signatureSchemes, cipherSuites, tls13 }: ClientOffer): KeyKind {
+  const takesEcdsa =
+    ECDSA_SCHEMES.every((scheme) => signatureSchemes.includes(scheme)) &&
+    (tls13 || ECDSA_SUITES.some((suite) => cipherSuites.includes(suite)));
+  return takesEcdsa ? 'ecdsa' : 'rsa';
 }

@@ -2,7 +2,7 @@
 
 import type { Headers } from '../http/headers.ts';
 import type { Failure } from './failure.ts';
-import type { Endpoint, Route } from './snapshot.ts';
+import type { Endpoint, HeaderRules, Route } from './snapshot.ts';
 
 /** `bodyLength` of a message that has no body at all (no Content-Length, no Transfer-Encoding). */
 export const NO_BODY = -1;
@@ -155,6 +155,8 @@ export class Exchange {
   /** The trace begins here: the client sent none, or none that is valid. */
   beginsTrace = false;
   route: Route | undefined;
+  /** What is done to the fields of the answer. */
+  responseRules: HeaderRules | undefined;
   acting: Acting | undefined;
 
   requestEnded = false;

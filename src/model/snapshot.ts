@@ -31,7 +31,14 @@ export interface Listener {
   /** undefined: all addresses, IPv6 and IPv4. */
   readonly address: string | undefined;
   readonly port: number;
+  /** Of a `tls` listener. */
+  readonly tlsPolicy: TlsPolicy;
+  /** Handshakes for names that no certificate is for, or for none, fail; else they get the first one. */
+  readonly strictSni: boolean;
 }
+
+/** `intermediate`: TLS 1.2 and 1.3; `modern`: 1.3 only. Nothing older. */
+export type TlsPolicy = 'intermediate' | 'modern';
 
 export interface Host {
   /** In lower case, without port; `*.example.com` stands for one label before `.example.com`. */
@@ -57,6 +64,8 @@ export interface Route {
   readonly requestRules?: HeaderRules;
   /** What is done to the fields of every answer on this route, our own ones too. */
   readonly responseRules?: HeaderRules;
+  /** The same over TLS, where that differs: with the host's `hsts`. */
+  readonly secureResponseRules?: HeaderRules;
 }
 
 /** Applied in this order. Never fields of framing or of one hop. */

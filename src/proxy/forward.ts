@@ -203,7 +203,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     exchange.upstreamStatus = status;
     exchange.firstByteTime = this.#door.now() - exchange.startTime;
     // What is rewritten becomes another answer, to which the rules are applied then.
-    const rules = this.#rewrite === undefined ? this.#route.responseRules : undefined;
+    const rules = this.#rewrite === undefined ? exchange.responseRules : undefined;
     const fields = responseHeaders(status, headers, this.#mapping, exchange.id, rules);
     if (this.#mayChange) {
       this.#outlet = this.#openOutlet();
@@ -250,7 +250,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
 
   onTunnel(headers: Headers, stream: ByteStream, first: Uint8Array): void {
     const exchange = this.#exchange;
-    const fields = responseHeaders(101, headers, this.#mapping, exchange.id, this.#route.responseRules);
+    const fields = responseHeaders(101, headers, this.#mapping, exchange.id, exchange.responseRules);
     const protocol = firstValue(headers, 'upgrade');
     const down = protocol?.toLowerCase() === 'websocket' ? exchange.downstream.tunnel(fields) : undefined;
     if (down === undefined) {

@@ -35,6 +35,8 @@ export function handle(door: Door, exchange: Exchange): void {
   const route = findRoute(host, admitted.path);
   if (route === undefined) return refusePath(exchange, admitted.authority.host);
   exchange.route = route;
+  exchange.responseRules =
+    exchange.origin.scheme === 'https' ? (route.secureResponseRules ?? route.responseRules) : route.responseRules;
 
   const refused = screen(exchange.head, route.limits);
   if (refused !== undefined) return fail(exchange, refused.failure, refused.detail);

@@ -72,7 +72,7 @@ function send(exchange: Exchange, status: number, headers: Headers, message: str
 function sendBytes(exchange: Exchange, status: number, headers: Headers, bytes: Uint8Array | undefined): void {
   const { head, downstream } = exchange;
   headers.push('X-Request-Id', exchange.id);
-  const fields = applyRules(headers, exchange.route?.responseRules);
+  const fields = applyRules(headers, exchange.responseRules);
   if (bytes !== undefined) fields.push('Content-Length', String(bytes.length));
   exchange.status = status;
   exchange.responded = true;

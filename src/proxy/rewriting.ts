@@ -113,7 +113,7 @@ export class Rewriting implements Outlet {
 
   /** The head as the client gets it, by the rules of the route. */
   #pass(status: number, headers: Headers): void {
-    this.#next.respond(status, applyRules(headers, this.#exchange.route!.responseRules));
+    this.#next.respond(status, applyRules(headers, this.#exchange.responseRules));
   }
 
   /** Of pages nothing is said: most answers of a frontend are none. */

@@ -117,7 +117,7 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
     exchange.status = answer.status;
     exchange.responded = true;
     const headers = [...answer.headers, 'X-Request-Id', exchange.id];
-    exchange.downstream.respond(answer.status, applyRules(headers, this.#route.responseRules));
+    exchange.downstream.respond(answer.status, applyRules(headers, exchange.responseRules));
     this.#sending.start();
   }
 

@@ -56,6 +56,29 @@ t.test('the base of pages: only where it is said, and only where a path is taken
   t.match(problemsIn(routes(redirect, 'proxy: backend')), [effect]);
 });
 
+t.test('TLS of a listener, HSTS of a host, and a certificate file that holds its key', async (t) => {
+  const text = SMALL.replace('port: 8000', 'port: 8000\n    tls: { policy: modern, strictSni: true }')
+    .replace('    key: a.key\n', '    passwordFile: a.txt\n')
+    .replace('  a.example:\n', '  a.example:\n    hsts: { days: 400, includeSubdomains: true, preload: true }\n');
+  const { listeners, certificates, hosts } = readText(text);
+  t.match(listeners, [{ tlsPolicy: 'modern', strictSni: true }]);
+  t.match(certificates, [
+    { keyFile: undefined, passwordFile: /\/a\.txt$/, keySetting: { name: 'certificates[0].key' } },
+  ]);
+  t.strictSame(hosts[0]!.hsts, { days: 400, includeSubdomains: true, preload: true });
+  t.match(readText(SMALL).listeners, [{ tlsPolicy: 'intermediate', strictSni: false }]);
+  t.equal(readText(SMALL).hosts[0]!.hsts, undefined);
+  for (const [from, to, problem] of [
+    ['kind: tls', 'kind: plain', /listeners\.https\.tls: belongs to a listener of kind tls/],
+    ['policy: modern', 'policy: old', /listeners\.https\.tls\.policy: is "old" \(/],
+    ['days: 400', 'days: 364', /hosts\["a\.example"\]\.hsts\.preload: is refused by the preload list.*365 days/],
+    ['includeSubdomains: true, ', '', /hsts\.preload: is refused/],
+    ['days: 400, ', '', /days is missing/],
+  ] as const) {
+    t.match(problemsIn(text.replace(from, to)).join('\n'), problem);
+  }
+});
+
 t.test('routes: the longest path first, whatever their order; stripped only where it is said', async (t) => {
   const { hosts } = readText(
     routes(

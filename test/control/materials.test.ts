@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import { loadFiles } from '../../src/control/materials.ts';
-import { ConfigError } from '../../src/control/problem.ts';
+import { ConfigError, formatProblem } from '../../src/control/problem.ts';
 import { makeAuthority, makeCertificate } from '../support/certificates.ts';
 import { changed, readText, SMALL } from '../support/configuration-file.ts';
 import { makeFolder } from '../support/folder.ts';
@@ -13,7 +13,7 @@ import { makeFolder } from '../support/folder.ts';
 const folder = makeFolder(t, 'materials');
 const authority = await makeAuthority();
 const write = (name: string, text: string) => {
-  writeFileSync(join(folder, name), text);
+  writeFileSync(join(folder, name), text, { mode: 0o600 });
   return join(folder, name);
 };
 async function pair(name: string, names: readonly string[]): Promise<string> {
@@ -29,27 +29,42 @@ const hosts = (text: string, ...names: string[]) =>
 
 t.test('each host has a certificate among several, or is warned of', async (t) => {
   const covered = readText(hosts(certificates(one, wild), 'b.example', '*.w.example', 'x.w.example'));
-  const files = loadFiles(covered, now);
-  t.strictSame(files.warnings, []);
+  const { certificates: store } = loadFiles(covered, now);
+  t.strictSame(store.findings(), []);
   t.strictSame(
-    files.certificates.map(({ certificate }) => certificate.names),
+    store.current().map(({ certificate }) => certificate.names),
     [['a.example'], ['*.w.example', 'b.example']],
   );
   const bare = readText(hosts(certificates(one, wild), 'c.example', '*.v.example', 'x.y.w.example'));
   t.strictSame(
-    loadFiles(bare, now).warnings,
+    loadFiles(bare, now).certificates.findings().map(formatProblem),
     ['c.example', '*.v.example', 'x.y.w.example'].map(
-      (name) => `no certificate covers the host ${name}: clients refuse it there`,
+      (name) =>
+        `${name} is covered by no certificate: clients refuse it there (have a certificate issued for this name, too)`,
     ),
   );
 });
 
 t.test('a single certificate that fits not all is warned of with what it covers', async (t) => {
-  const { warnings } = loadFiles(readText(hosts(certificates(one), 'b.example', '*.v.example')), now);
-  t.match(warnings, [
-    /certificates\[0\]\.cert: .*one\.crt does not cover b\.example: .*it covers a\.example/,
-    /no certificate covers the host \*\.v\.example/,
+  const findings = (...pairs: string[]) =>
+    loadFiles(readText(hosts(certificates(...pairs), 'b.example', '*.v.example')), now)
+      .certificates.findings()
+      .map(formatProblem);
+  t.match(findings(one), [
+    /^b\.example is not covered by \/.*one\.crt, which is for a\.example: clients refuse it there \(/,
+    /^\*\.v\.example is not covered by/,
   ]);
+  const many = await pair(
+    'many',
+    Array.from({ length: 12 }, (_, i) => `n${i}.example`),
+  );
+  t.match(findings(many)[0], /which is for n0\.example, .*, n9\.example and 2 more:/);
+  const nameless = await makeCertificate({ subject: 'CN=a.example' });
+  const files = `  - cert: ${write('cn.crt', nameless.certificate)}\n    key: ${write('cn.key', nameless.key)}`;
+  t.match(
+    findings(files)[0],
+    /^a\.example is not covered by .*which is for no name at all \(it has no subjectAltName\)/,
+  );
 });
 
 t.test('what is wrong with files comes at once, by the place that names them', async (t) => {
@@ -73,7 +88,7 @@ t.test('what is wrong with files comes at once, by the place that names them', a
         message: /swapped/,
         hint: 'exchange certificates[1].cert and certificates[1].key',
       },
-      { place: 'portico.yaml:14:9 pools.backend.ca:', message: /is not PEM/ },
+      { place: 'portico.yaml:14:9 pools.backend.ca:', message: /holds no certificate/ },
     ]);
     t.ok(error instanceof ConfigError);
   }
@@ -116,5 +131,6 @@ t.test("an authority's file becomes the trust of its pool's secure endpoints", a
 
 t.test('without TLS there is nothing to load', async (t) => {
   const plain = SMALL.replace('kind: tls', 'kind: plain').replace(/certificates:[\s\S]*?pools:/, 'pools:');
-  t.strictSame(loadFiles(readText(plain), now), { certificates: [], authorities: new Map(), warnings: [] });
+  const { certificates: store, authorities } = loadFiles(readText(plain), now);
+  t.strictSame([store.current(), store.findings(), authorities], [[], [], new Map()]);
 });

@@ -11,7 +11,8 @@ import { changed, problemsIn, readText } from '../support/configuration-file.ts'
 const snapshotOf = (configuration: Configuration) =>
   compile(configuration, { generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) });
 
-const pathsOf = ({ certificates }: Configuration) => certificates.map(({ certFile, keyFile }) => [certFile, keyFile]);
+const pathsOf = ({ certificates }: Configuration) =>
+  certificates.map(({ certFile, keyFile, passwordFile }) => [certFile, keyFile, passwordFile]);
 
 const COMMON = {
   ...{ FRONTEND_DNS: 'toucan.example', FRONTEND_SERVICE: 'f1:81,https://f2,[::1]:5000', BACKEND_SERVICE: 'backend' },
@@ -21,6 +22,7 @@ const COMMON = {
 t.test('the environment, printed and read back', async (t) => {
   const cases: Record<string, string>[] = [
     COMMON,
+    { ...COMMON, SSL_KEY: '', SSL_KEY_PASSWORD_FILE: '/run/secrets/pfx' },
     { ...COMMON, BACKEND_DNS: 'api.example', LISTEN_HOST: '::1', ADMIN_HOST: '0.0.0.0', ADMIN_PORT: '1', WORKERS: '1' },
     {
       ...COMMON,

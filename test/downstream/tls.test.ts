@@ -1,11 +1,13 @@
 // The TLS side of a listener: what it agrees to, whose certificate it shows, and what it does with those who speak otherwise.
 
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectNet } from 'node:net';
+import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import t from 'tap';
-import { makeAuthority, makeCertificate } from '../support/certificates.ts';
+import { makeAuthority, makeCertificate, makeRsaKeys } from '../support/certificates.ts';
 import { HOST, local, openDoor } from '../support/door.ts';
 import { needPart, partPath } from '../support/parts.ts';
 import { waitFor } from '../support/ports.ts';
@@ -87,6 +89,173 @@ t.test('the certificate that fits the name: exact, then wildcard of one label, t
   t.equal(await shownTo(door.tlsPort, 'other.wild.test'), 'DNS:*.wild.test');
   t.equal(await shownTo(door.tlsPort, 'a.b.wild.test'), 'DNS:first.test');
   t.equal(await shownTo(door.tlsPort, 'nobody.test'), 'DNS:first.test');
+});
+
+const ECDSA_ONLY = { sigalgs: 'ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384' };
+const RSA_ONLY = { sigalgs: 'rsa_pss_rsae_sha256:rsa_pkcs1_sha256' };
+const OLD = { maxVersion: 'TLSv1.2' } as const;
+
+/** The subject that a client with these abilities is shown. */
+async function subjectFor(port: number, options: ConnectionOptions): Promise<string> {
+  const socket = await shake(port, { rejectUnauthorized: false, ...options });
+  if (typeof socket === 'string') return socket;
+  const { subject } = socket.getPeerCertificate();
+  socket.destroy();
+  return String(subject.CN);
+}
+
+async function namedCertificate(subject: string, names: readonly string[], rsa: boolean) {
+  const made = await makeCertificate({
+    subject: `CN=${subject}`,
+    names,
+    ...(rsa ? { keys: await makeRsaKeys(2048) } : {}),
+  });
+  return { names, chain: made.certificate, key: made.key };
+}
+
+t.test('of two certificates for a name each client gets the one whose signature it can check', async (t) => {
+  const certificates = [
+    await namedCertificate('first rsa', ['first.test'], true),
+    await namedCertificate('both ec', ['both.test'], false),
+    await namedCertificate('both rsa', ['both.test'], true),
+    await namedCertificate('wild rsa', ['*.wild.test'], true),
+    await namedCertificate('exact ec', ['exact.wild.test'], false),
+    await namedCertificate('only ec', ['only.test'], false),
+  ];
+  const door = await openDoor({ frontend: [], backend: [], certificates });
+  t.teardown(() => door.close());
+  const to = (servername: string, options: ConnectionOptions) => subjectFor(door.tlsPort, { servername, ...options });
+  t.equal(await to('both.test', {}), 'both ec', 'the one that costs less');
+  t.equal(await to('both.test', OLD), 'both ec');
+  for (const options of [ECDSA_ONLY, { ...ECDSA_ONLY, ...OLD }, { ...OLD, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }]) {
+    t.equal(await to('both.test', options), 'both ec');
+    t.equal(await to('exact.wild.test', options), 'exact ec');
+  }
+  for (const options of [RSA_ONLY, { ...RSA_ONLY, ...OLD }, { ...OLD, ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' }]) {
+    t.equal(await to('both.test', options), 'both rsa');
+    t.equal(await to('exact.wild.test', options), 'wild rsa', 'its wildcard has what it lacks');
+  }
+  t.match(await to('only.test', RSA_ONLY), /^ERR_SSL/, 'there is none for it');
+  t.equal(await to('nobody.test', {}), 'first rsa');
+  t.equal(await subjectFor(door.tlsPort, {}), 'first rsa', 'without a name');
+});
+
+t.test('without a name the first certificate, of the kind that fits', async (t) => {
+  const names = ['first.test'];
+  const certificates = [await namedCertificate('rsa', names, true), await namedCertificate('ec', names, false)];
+  const door = await openDoor({ frontend: [], backend: [], certificates });
+  t.teardown(() => door.close());
+  t.equal(await subjectFor(door.tlsPort, ECDSA_ONLY), 'ec');
+  t.equal(await subjectFor(door.tlsPort, RSA_ONLY), 'rsa');
+});
+
+t.test('a ClientHello in small pieces is waited for', async (t) => {
+  const names = ['first.test'];
+  const certificates = [await namedCertificate('ec', names, false), await namedCertificate('rsa', names, true)];
+  const door = await openDoor({ frontend: [], backend: [], certificates });
+  t.teardown(() => door.close());
+  const raw = connectNet({ host: '127.0.0.1', port: door.tlsPort, noDelay: true });
+  t.teardown(() => raw.destroy());
+  const slow = new Duplex({
+    read: () => {},
+    write: (chunk: Buffer, _encoding, done) => {
+      const half = Math.floor(chunk.length / 2);
+      raw.write(chunk.subarray(0, half), () => setTimeout(() => raw.write(chunk.subarray(half), () => done()), 20));
+    },
+  });
+  raw.on('data', (chunk) => slow.push(chunk));
+  const socket = connectTls({ socket: slow, rejectUnauthorized: false, ...RSA_ONLY });
+  t.teardown(() => socket.destroy());
+  await once(socket, 'secureConnect');
+  t.equal(socket.getPeerCertificate().subject.CN, 'rsa');
+});
+
+t.test('strict SNI refuses names that no certificate is for, and clients that name none', async (t) => {
+  const certificates = [await certificateFor('first.test'), await certificateFor('*.wild.test')];
+  const door = await openDoor({ frontend: [], backend: [], certificates, tls: { strictSni: true } });
+  t.teardown(() => door.close());
+  for (const version of [{}, OLD]) {
+    const to = (servername?: string) =>
+      agreed(door.tlsPort, {
+        ...version,
+        rejectUnauthorized: false,
+        ...(servername === undefined ? {} : { servername }),
+      });
+    t.match(await to('first.test'), /^TLSv1/);
+    t.match(await to('a.wild.test'), /^TLSv1/);
+    for (const name of ['nobody.test', 'a.b.wild.test', undefined]) t.match(await to(name), /HANDSHAKE_FAILURE/);
+  }
+});
+
+t.test('the policy modern is TLS 1.3 only', async (t) => {
+  const certificates = [await certificateFor(HOST)];
+  const door = await openDoor({ frontend: [], backend: [], certificates, tls: { tlsPolicy: 'modern' } });
+  t.teardown(() => door.close());
+  t.match(await agreed(door.tlsPort, { servername: HOST }), /^TLSv1\.3/);
+  t.match(await agreed(door.tlsPort, { servername: HOST, ...OLD }), /PROTOCOL_VERSION/);
+});
+
+t.test('both policies agree on the post-quantum group first', async (t) => {
+  for (const tlsPolicy of ['intermediate', 'modern'] as const) {
+    const door = await openDoor({
+      ...{ frontend: [], backend: [], certificates: [await certificateFor(HOST)] },
+      tls: { tlsPolicy },
+    });
+    t.teardown(() => door.close());
+    const socket = await shake(door.tlsPort, { servername: HOST });
+    if (typeof socket === 'string') throw new Error(socket);
+    t.match(socket.getEphemeralKeyInfo(), { name: 'X25519MLKEM768' });
+    socket.destroy();
+  }
+});
+
+t.test('a reload changes certificates, policy and strictness for handshakes that begin from then on', async (t) => {
+  const old = await namedCertificate('old', [HOST], false);
+  const door = await openDoor({ frontend: [], backend: [], certificates: [old] });
+  t.teardown(() => door.close());
+  const held = await shake(door.tlsPort, { servername: HOST, rejectUnauthorized: false });
+  if (typeof held === 'string') throw new Error(held);
+  t.teardown(() => held.destroy());
+  const { listeners } = door.door.active.snapshot;
+  door.reload({ certificates: [await namedCertificate('new', [HOST], false)] });
+  t.equal(await subjectFor(door.tlsPort, { servername: HOST }), 'new');
+  t.equal(await subjectFor(door.tlsPort, {}), 'new', 'also to those who ask for no name');
+  t.match(await agreed(door.tlsPort, { ...OLD, rejectUnauthorized: false }), /^TLSv1\.2/);
+  door.reload({ listeners: listeners.map((each) => ({ ...each, tlsPolicy: 'modern', strictSni: true })) });
+  t.match(await agreed(door.tlsPort, { servername: HOST, ...OLD, rejectUnauthorized: false }), /PROTOCOL_VERSION/);
+  t.match(await subjectFor(door.tlsPort, {}), /HANDSHAKE_FAILURE/);
+  t.equal(await subjectFor(door.tlsPort, { servername: HOST }), 'new');
+  held.write(`GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n`);
+  t.match(String((await once(held, 'data'))[0]), /^HTTP\/1\.1 4/, 'what was open lives on');
+});
+
+/** A request's session, and whether it was resumed. */
+async function resume(port: number, options: ConnectionOptions, session?: Buffer) {
+  const socket = connectTls({
+    ...{ host: '127.0.0.1', port, servername: HOST, rejectUnauthorized: false, ...options },
+    ...(session === undefined ? {} : { session }),
+  });
+  const ticket = once(socket, 'session');
+  await once(socket, 'secureConnect');
+  // Who resumes need not get another one.
+  const next = session ?? ((await ticket) as [Buffer])[0];
+  const reused = socket.isSessionReused();
+  socket.destroy();
+  return { reused, session: next };
+}
+
+t.test('sessions are resumed by both kinds of key, and after new ticket keys begin in full', async (t) => {
+  const certificates = [await namedCertificate('ec', [HOST], false), await namedCertificate('rsa', [HOST], true)];
+  const door = await openDoor({ frontend: [], backend: [], certificates });
+  t.teardown(() => door.close());
+  for (const options of [{}, RSA_ONLY, { sigalgs: 'rsa_pkcs1_sha256', ...OLD }]) {
+    const { session } = await resume(door.tlsPort, options);
+    t.ok((await resume(door.tlsPort, options, session)).reused);
+    door.reload({ certificates });
+    t.ok((await resume(door.tlsPort, options, session)).reused, 'after a reload, too');
+    door.reload({ ticketKeys: randomBytes(48) });
+    t.notOk((await resume(door.tlsPort, options, session)).reused, 'the handshake succeeds all the same');
+  }
 });
 
 t.test('plain HTTP on the TLS port is told what is wrong', async (t) => {

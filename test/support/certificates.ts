@@ -5,6 +5,8 @@ import { isIP } from 'node:net';
 import { loadX509 } from '../../src/control/local-authority.ts';
 
 const DAY = 86_400_000;
+/** RFC 6962 §3.3. */
+const LOG_STAMPS = '1.3.6.1.4.1.11129.2.4.2';
 
 type CryptoKeyPair = webcrypto.CryptoKeyPair;
 
@@ -32,6 +34,12 @@ export interface TestCertificateOptions {
   readonly authority?: boolean;
   readonly keys?: CryptoKeyPair;
   readonly signatureHash?: 'SHA-1' | 'SHA-256';
+  /** Object identifiers of the extended key usage. */
+  readonly purposes?: readonly string[];
+  /** Where its issuer's certificate is. */
+  readonly issuerUrl?: string;
+  /** It bears (empty) stamps of public logs, as those of public authorities do. */
+  readonly logStamps?: boolean;
 }
 
 /** An authority: a root without `issuer`, else an intermediate. */
@@ -60,6 +68,11 @@ export async function makeCertificate(options: TestCertificateOptions = {}): Pro
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(signer.publicKey),
       ...(general.length > 0 ? [new x509.SubjectAlternativeNameExtension(general)] : []),
+      ...(options.purposes === undefined ? [] : [new x509.ExtendedKeyUsageExtension([...options.purposes])]),
+      ...(options.issuerUrl === undefined
+        ? []
+        : [new x509.AuthorityInfoAccessExtension({ caIssuers: new x509.GeneralName('url', options.issuerUrl) })]),
+      ...(options.logStamps === true ? [new x509.Extension(LOG_STAMPS, false, Uint8Array.of(4, 2, 0, 0))] : []),
     ],
   });
   return { certificate: `${certificate.toString('pem')}\n`, key: await exportKey(keys), subject, keys };

@@ -37,6 +37,8 @@ export interface DoorOptions {
   readonly frontendHost?: string;
   /** In place of one for HOST. */
   readonly certificates?: readonly Certificate[];
+  /** Of the TLS listener. */
+  readonly tls?: Partial<Pick<Listener, 'tlsPolicy' | 'strictSni'>>;
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
   readonly sweepEvery?: number;
 }
@@ -54,6 +56,8 @@ export interface TestDoor {
   /** Access lines, parsed. */
   readonly lines: Record<string, unknown>[];
   readonly door: Door;
+  /** What a worker does with a new snapshot. */
+  reload(change: Partial<Snapshot>): void;
   close(): void;
 }
 
@@ -106,7 +110,7 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   const limits = { ...LIMITS, ...options.limits };
   const snapshot: Snapshot = freeze({
     generation: 1,
-    listeners: [listen('plain'), listen('tls'), listen('redirect')],
+    listeners: [listen('plain'), { ...listen('tls'), ...options.tls }, listen('redirect')],
     hosts: [
       {
         name: HOST,
@@ -132,10 +136,10 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   });
   const transport = new Http1Transport(limits, now, options.resolver ?? new Resolver(now));
   const door = new Door(snapshot, transport, log, now, randomUUID);
-  const certificates = { table: buildCertificateTable(snapshot) };
+  const table = buildCertificateTable(snapshot);
   const open: OpenListener[] = [];
   for (const listener of snapshot.listeners) {
-    open.push(await openListener(door, listener, snapshot, certificates, false));
+    open.push(await openListener(door, listener, snapshot, table, false));
   }
   const timer = setInterval(() => {
     door.sweep();
@@ -148,6 +152,11 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     ca,
     lines,
     door,
+    reload: (change) => {
+      const next = freeze({ ...door.active.snapshot, ...change });
+      door.activate(next);
+      for (const [i, listener] of next.listeners.entries()) open[i]!.renew(listener, next, buildCertificateTable(next));
+    },
     close: () => {
       clearInterval(timer);
       for (const close of door.tunnels) close();
@@ -158,5 +167,5 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
 }
 
 function listen(kind: Listener['kind']): Listener {
-  return { name: kind, kind, address: '127.0.0.1', port: 0 };
+  return { name: kind, kind, address: '127.0.0.1', port: 0, tlsPolicy: 'intermediate', strictSni: false };
 }

@@ -1,0 +1,70 @@
+// All certificates in force: those of every source, and whether each host has one.
+
+import { X509Certificate } from 'node:crypto';
+import { coversName, namesOf } from './certificate-names.ts';
+import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
+import { CertificateFiles } from './certificate-watch.ts';
+import { namesOf as hostsOf } from './compile.ts';
+import type { Configuration } from './configuration.ts';
+
+export class CertificateStore implements CertificateSource {
+  readonly #sources: readonly CertificateSource[];
+  readonly #hosts: readonly string[];
+
+  constructor(sources: readonly CertificateSource[], hosts: readonly string[]) {
+    this.#sources = sources;
+    this.#hosts = hosts;
+  }
+
+  current(): readonly LoadedCertificate[] {
+    return this.#sources.flatMap((source) => source.current());
+  }
+
+  findings(): readonly Finding[] {
+    const current = this.current();
+    return [
+      ...this.#sources.flatMap((source) => source.findings()),
+      ...(current.length === 0 ? [] : uncovered(this.#hosts, current)),
+    ];
+  }
+
+  start(changed: () => void): void {
+    for (const source of this.#sources) source.start(changed);
+  }
+
+  stop(): void {
+    for (const source of this.#sources) source.stop();
+  }
+}
+
+/** The sources of a configuration. Throws a ConfigError with every problem found. */
+export function openCertificates(configuration: Configuration, now: Date): CertificateStore {
+  const hosts = hostsOf(configuration);
+  const origin = configuration.demo ? 'local' : 'file';
+  return new CertificateStore([new CertificateFiles(configuration.certificates, hosts, now, origin)], hosts);
+}
+
+/** One word for each certificate that a host would need: they belong to the configuration as a whole. */
+function uncovered(hosts: readonly string[], current: readonly LoadedCertificate[]): Finding[] {
+  const leaves = current.map(({ certificate }) => new X509Certificate(certificate.chain));
+  const missing = hosts.filter((host) => !leaves.some((leaf) => coversName(leaf, host)));
+  const [leaf, ...others] = leaves;
+  const [only] = current;
+  return missing.map((host) => ({
+    code: 'names',
+    severity: 'warning',
+    place: host,
+    message:
+      others.length > 0
+        ? 'is covered by no certificate: clients refuse it there'
+        : `is not covered by ${only!.place}, which is for ${coveredBy(leaf!)}: clients refuse it there`,
+    hint: 'have a certificate issued for this name, too',
+  }));
+}
+
+/** The common name counts for nothing. */
+function coveredBy(leaf: X509Certificate): string {
+  const names = leaf.subjectAltName === undefined ? [] : namesOf(leaf);
+  if (names.length === 0) return 'no name at all (it has no subjectAltName)';
+  return `${names.slice(0, 10).join(', ')}${names.length > 10 ? ` and ${names.length - 10} more` : ''}`;
+}

@@ -1,0 +1,88 @@
+// The ClientHello, as real clients send it, cut anywhere, in several records, and damaged.
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { type ConnectionOptions, connect } from 'node:tls';
+import t from 'tap';
+import { readClientHello } from '../../src/codec/client-hello.ts';
+import { dice } from '../support/dice.ts';
+
+/** The first bytes of a client. */
+async function helloOf(options: ConnectionOptions): Promise<Buffer> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const client = connect({ host: '127.0.0.1', port, servername: 'a.test', ...options });
+  client.on('error', () => {});
+  const [socket] = await once(server, 'connection');
+  const [bytes] = (await once(socket, 'data')) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return bytes;
+}
+
+const modern = await helloOf({});
+const old = await helloOf({
+  maxVersion: 'TLSv1.2',
+  ciphers: 'ECDHE-RSA-AES128-GCM-SHA256',
+  sigalgs: 'rsa_pkcs1_sha256',
+});
+
+/** The same message in records of so many bytes. */
+function inRecords(hello: Buffer, size: number): Buffer {
+  const message = hello.subarray(5);
+  const records: Buffer[] = [];
+  for (let at = 0; at < message.length; at += size) {
+    const part = message.subarray(at, at + size);
+    records.push(Buffer.of(22, 3, 1, part.length >> 8, part.length & 0xff), part);
+  }
+  return Buffer.concat(records);
+}
+
+t.test('what clients offer', async (t) => {
+  t.match(readClientHello(modern), { tls13: true, signatureSchemes: [], cipherSuites: [] });
+  const offer = readClientHello(modern);
+  if (typeof offer !== 'object') throw new Error('it is read');
+  t.ok(offer.signatureSchemes.includes(0x0403) && offer.cipherSuites.includes(0x1301));
+  t.strictSame(readClientHello(old), { tls13: false, signatureSchemes: [0x0401], cipherSuites: [0xc02f] });
+});
+
+t.test('any beginning asks for more, and what stands behind it does not matter', async (t) => {
+  for (let length = 0; length < old.length; length++) t.equal(readClientHello(old.subarray(0, length)), 'more');
+  t.strictSame(readClientHello(Buffer.concat([old, Buffer.of(1, 2, 3)])), readClientHello(old));
+});
+
+t.test('in several records it is the same', async (t) => {
+  for (const size of [1, 2, 50, 100].map((each) => Math.max(each, Math.ceil((old.length - 5) / 8)))) {
+    const parts = inRecords(old, size);
+    t.strictSame(readClientHello(parts), readClientHello(old));
+    t.equal(readClientHello(parts.subarray(0, parts.length - 1)), 'more');
+  }
+  t.equal(readClientHello(inRecords(old, 1)), undefined, 'so many are no honest client');
+});
+
+t.test('what is no ClientHello is left to the library', async (t) => {
+  for (const bytes of [
+    Buffer.from('GET / HTTP/1.1'),
+    Buffer.of(22, 3, 1, 0, 0),
+    Buffer.of(22, 3, 1, 0xff, 0xff),
+    Buffer.of(22, 3, 1, 0, 4, 2, 0, 0, 0),
+    Buffer.of(22, 3, 1, 0, 4, 1, 0xff, 0, 0),
+    Buffer.of(22, 3, 1, 0, 4, 1, 0, 0, 0),
+  ]) {
+    t.equal(readClientHello(bytes), undefined);
+  }
+});
+
+t.test('damaged ones are read to something or nothing, and never further than they go', async (t) => {
+  const roll = dice(20_261_122);
+  for (let i = 0; i < 5_000; i++) {
+    const bytes = Buffer.from(i % 2 === 0 ? old : modern);
+    for (let n = 1 + roll(4); n > 0; n--) bytes[roll(bytes.length)] = roll(256);
+    const read = readClientHello(bytes);
+    if (typeof read === 'object')
+      for (const each of read.cipherSuites) if (!(each >= 0 && each < 65_536)) t.fail(`${each}`);
+  }
+  t.pass('no case threw');
+});

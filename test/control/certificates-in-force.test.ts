@@ -1,0 +1,130 @@
+// What the workers serve: swapped when a source has something else, each finding told once, refusals counted.
+
+import t from 'tap';
+import type { CertificateSource, Finding, LoadedCertificate } from '../../src/control/certificate-source.ts';
+import { CertificateStore } from '../../src/control/certificate-store.ts';
+import { CertificatesInForce } from '../../src/control/certificates-in-force.ts';
+import { createLog } from '../../src/telemetry/log.ts';
+import { makeCertificate } from '../support/certificates.ts';
+
+const DAY = 86_400_000;
+const made = await makeCertificate({ names: ['a.example'] });
+
+function loaded(place: string, chain = made.certificate): LoadedCertificate {
+  return {
+    ...{ origin: 'file', place, issuer: 'CN=issuer', certificate: { names: ['a.example'], chain, key: place } },
+    ...{ notBefore: new Date(Date.now() - DAY), notAfter: new Date(Date.now() + DAY) },
+  };
+}
+
+const finding = (code: string, severity: Finding['severity'], message: string): Finding => ({
+  ...{ code, severity, message, about: 'one', place: 'SSL_CRT' },
+});
+
+/** A source that says what it is told to. */
+class Given implements CertificateSource {
+  certificates: readonly LoadedCertificate[] = [loaded('one')];
+  said: readonly Finding[] = [];
+  changed: (() => void) | undefined;
+  current = () => this.certificates;
+  findings = () => this.said;
+  start(changed: () => void): void {
+    this.changed = changed;
+  }
+  stop(): void {
+    this.changed = undefined;
+  }
+}
+
+function ground() {
+  const lines: { level: string; msg: string }[] = [];
+  const log = createLog('info', { put: (line) => lines.push(JSON.parse(line)), flush: () => Promise.resolve() });
+  const swaps: (Error | undefined)[] = [];
+  let last: Promise<void> = Promise.resolve();
+  let next: Error | undefined;
+  const inForce = new CertificatesInForce(log, {
+    inTurn: (work) => {
+      last = last.then(work);
+    },
+    swap: () => {
+      swaps.push(next);
+      return next === undefined ? Promise.resolve() : Promise.reject(next);
+    },
+  });
+  const source = new Given();
+  inForce.take(new CertificateStore([source], ['a.example']));
+  const change = async () => {
+    source.changed!();
+    source.changed!();
+    await last;
+  };
+  const failWith = (error: Error | undefined) => {
+    next = error;
+  };
+  return { inForce, source, swaps, lines, change, failWith };
+}
+
+t.test('another certificate is swapped in, once for calls that come together', async (t) => {
+  const { inForce, source, swaps, lines, change } = ground();
+  source.certificates = [loaded('two')];
+  await change();
+  t.equal(swaps.length, 1);
+  t.strictSame(inForce.served, source.certificates);
+  t.match(lines, [{ level: 'info', msg: 'a changed certificate is served', place: 'two', names: 'a.example' }]);
+  t.strictSame(inForce.renewals, { succeeded: 1, failed: 0 });
+  await change();
+  t.equal(swaps.length, 1, 'nothing is new');
+});
+
+t.test('what a worker refuses is not in force, is counted, and is tried again', async (t) => {
+  const { inForce, source, lines, change, failWith } = ground();
+  const before = inForce.served;
+  source.certificates = [loaded('two')];
+  failWith(new Error('no'));
+  await change();
+  t.equal(inForce.served, before);
+  t.match(lines, [{ level: 'error', msg: /refused, everything stays as it was/, error: 'no' }]);
+  failWith(undefined);
+  await change();
+  t.strictSame(inForce.served, source.certificates);
+  t.strictSame(inForce.renewals, { succeeded: 1, failed: 1 });
+});
+
+t.test('each finding is told once as long as it stays, by its weight; health tells the errors', async (t) => {
+  const { inForce, source, swaps, lines, change } = ground();
+  source.said = [
+    finding('not-used', 'error', 'x'),
+    finding('expires-14', 'warning', 'in 9 days'),
+    finding('root', 'note', 'y'),
+  ];
+  await change();
+  t.match(lines.splice(0), [{ level: 'error', msg: 'SSL_CRT x' }, { level: 'warn' }, { level: 'info' }]);
+  t.strictSame(inForce.renewals, { succeeded: 0, failed: 1 });
+  t.match(inForce.check(true), { name: 'certificate', ok: true, detail: /^valid until .*; SSL_CRT x$/ });
+  t.match(inForce.table(), /\na\.example +CN=issuer +0 +file +not-used, expires-14, root\n\nerror: SSL_CRT x\n/);
+  source.said = [finding('not-used', 'error', 'x'), finding('expires-14', 'warning', 'in 8 days')];
+  await change();
+  t.strictSame(lines, [], 'days that count down are no news');
+  source.said = [finding('expires-3', 'warning', 'in 3 days')];
+  await change();
+  t.match(lines, [{ level: 'warn', msg: 'SSL_CRT in 3 days' }]);
+  t.equal(swaps.length, 0);
+});
+
+t.test('a store that another one has followed changes nothing any more', async (t) => {
+  const { inForce, source, swaps, change } = ground();
+  const late = source.changed!;
+  source.certificates = [loaded('two')];
+  late();
+  const next = new Given();
+  inForce.take(new CertificateStore([next], []));
+  await Promise.resolve();
+  t.equal(source.changed, undefined, 'it is stopped');
+  source.changed = () => {};
+  await change();
+  t.equal(swaps.length, 0);
+  t.match(inForce.check(true), { ok: true });
+  next.certificates = [];
+  inForce.take(new CertificateStore([next], []));
+  t.match([inForce.check(true), inForce.check(false)], [{ ok: false }, { ok: true }]);
+});
