@@ -63,12 +63,12 @@ t.test('all that is wrong with the variables is said at once', async (t) => {
     FRONTEND_DNS: 'https://a.test/',
     BACKEND_SERVICE: 'one,two',
     WORKERS: 'many',
-    SSL_CRT: '/nowhere/a.crt',
+    SSL_KEY: '/nowhere/a.key',
   };
   for (const command of ['run', 'validate']) {
     const { code, stderr } = await runOnce(t, [command], wrong);
     t.equal(code, 1);
-    for (const name of ['FRONTEND_DNS', 'FRONTEND_SERVICE', 'BACKEND_SERVICE', 'SSL_KEY', 'WORKERS'])
+    for (const name of ['FRONTEND_DNS', 'FRONTEND_SERVICE', 'BACKEND_SERVICE', 'SSL_CRT', 'WORKERS'])
       t.match(stderr, name);
     t.notMatch(stderr, /\n\s+at /, 'no stack');
   }
