@@ -122,7 +122,6 @@ export class DirectoryStorage implements Storage {
 }
 
 class DirectoryLock implements Lock {
-  lost = false;
   readonly #path: string;
   readonly #token: string;
   readonly #heartbeat: NodeJS.Timeout;
@@ -144,7 +143,6 @@ class DirectoryLock implements Lock {
 
   async #beat(now: number): Promise<void> {
     if (await this.#isOurs()) await utimes(this.#path, now / 1_000, now / 1_000);
-    else this.lost = true;
   }
 
   async #isOurs(): Promise<boolean> {

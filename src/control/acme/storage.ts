@@ -13,8 +13,6 @@ export interface Storage {
 }
 
 export interface Lock {
-  /** Somebody took it for abandoned, and has it now. */
-  readonly lost: boolean;
   release(): Promise<void>;
 }
 
