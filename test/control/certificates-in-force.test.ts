@@ -125,7 +125,7 @@ t.test('a store that another one has followed changes nothing any more', async (
   inForce.take(new CertificateStore([next], []));
   await Promise.resolve();
   t.equal(source.changed, undefined, 'it is stopped');
-  source.changed = () => {};
+  source.changed = () => Promise.resolve();
   await change();
   t.equal(swaps.length, 0);
   t.match(inForce.check(true), { ok: true });
