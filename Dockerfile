@@ -4,7 +4,7 @@ WORKDIR /portico
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
 COPY src ./src
-# Whatever the rights of the files where it is built. Only the demo writes, and only to certs: all else runs on a read-only file system.
+# Whatever the rights of the files where it is built. Only the demo and ACME write, and only to certs: all else runs on a read-only file system.
 RUN chmod -R a+rX src && mkdir certs && chown node:node certs
 USER node
 EXPOSE 7000 8000

@@ -1,4 +1,4 @@
-// The ClientHello (RFC 8446 §4.1.2), read for what decides which certificate a client can take.
+// The ClientHello (RFC 8446 §4.1.2), read for what decides which certificate a client gets.
 
 /** What a client says that it can do. */
 export interface ClientOffer {
@@ -6,6 +6,8 @@ export interface ClientOffer {
   /** Of signatures; empty when it does not say. */
   readonly signatureSchemes: readonly number[];
   readonly tls13: boolean;
+  /** Of ALPN, in its order. */
+  readonly protocols: readonly string[];
 }
 
 const HANDSHAKE = 22;
@@ -15,6 +17,7 @@ const MAX_HELLO = 16_384;
 /** One or two are usual; it is looked at again with every piece that comes. */
 const MAX_RECORDS = 8;
 const SIGNATURE_ALGORITHMS = 13;
+const APPLICATION_PROTOCOLS = 16;
 const SUPPORTED_VERSIONS = 43;
 const TLS_1_3 = 0x0304;
 
@@ -30,6 +33,7 @@ export function readClientHello(bytes: Uint8Array): ClientOffer | 'more' | undef
   // Compression methods.
   reader.skip(reader.number(1));
   let signatureSchemes: readonly number[] = [];
+  let protocols: readonly string[] = [];
   let tls13 = false;
   const end = reader.left >= 2 ? reader.number(2) : 0;
   if (reader.broken || end !== reader.left) return undefined;
@@ -38,10 +42,11 @@ export function readClientHello(bytes: Uint8Array): ClientOffer | 'more' | undef
     const extension = new Reader(reader.bytes(reader.number(2)));
     if (reader.broken) return undefined;
     if (type === SIGNATURE_ALGORITHMS) signatureSchemes = extension.numbers(extension.number(2));
+    if (type === APPLICATION_PROTOCOLS) protocols = extension.texts(extension.number(2));
     if (type === SUPPORTED_VERSIONS) tls13 = extension.numbers(extension.number(1)).includes(TLS_1_3);
     if (extension.broken) return undefined;
   }
-  return { cipherSuites, signatureSchemes, tls13 };
+  return { cipherSuites, signatureSchemes, tls13, protocols };
 }
 
 /** The body of the first handshake message, which may lie in several records. Cheap as long as it is not whole. */
@@ -102,6 +107,15 @@ class Reader {
     const numbers: number[] = [];
     while (list.left >= 2) numbers.push(list.number(2));
     return numbers;
+  }
+
+  /** Each behind its length in one byte, in so many bytes (RFC 7301 §3.1). */
+  texts(length: number): string[] {
+    const list = new Reader(this.bytes(length));
+    const texts: string[] = [];
+    while (list.left > 0) texts.push(String.fromCharCode(...list.bytes(list.number(1))));
+    if (list.broken) this.broken = true;
+    return texts;
   }
 
   bytes(length: number): Uint8Array {

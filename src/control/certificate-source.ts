@@ -1,6 +1,6 @@
 // Where certificates come from: files, an issuer, an authority of our own. A source says what it has in force, what is to be said of it, and when it changes.
 
-import type { Certificate } from '../model/snapshot.ts';
+import type { AcmeAnswers, Certificate } from '../model/snapshot.ts';
 import type { Problem } from './problem.ts';
 
 /** A label of metrics, too. */
@@ -38,11 +38,14 @@ export interface CertificateSource {
   current(): readonly LoadedCertificate[];
   /** All that is wrong or worth a word now. */
   findings(): readonly Finding[];
+  /** What issuers are to find here now, where the source has them look; the same object as long as it stays. */
+  answers?(): AcmeAnswers | undefined;
   /**
    * From now on it looks after itself, and calls back when `current()` or `findings()` became something else. The supervisor then
-   * compiles and swaps a snapshot, and logs the findings that are new. Calls that come while it does so become one.
+   * compiles and swaps a snapshot, and logs the findings that are new. Calls that come before it does so become one. `changed`
+   * resolves when what the source has is in force, and rejects when the workers refused it, of which nobody needs to hear.
    */
-  start(changed: () => void): void;
+  start(changed: () => Promise<void>): void;
   /** Nothing is called any more. May be called without a start. */
   stop(): void;
 }

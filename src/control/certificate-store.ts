@@ -1,6 +1,7 @@
 // All certificates in force: those of every source, and whether each host has one.
 
 import { X509Certificate } from 'node:crypto';
+import type { AcmeAnswers } from '../model/snapshot.ts';
 import { coversName, namesOf } from './certificate-names.ts';
 import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
 import { CertificateFiles } from './certificate-watch.ts';
@@ -11,9 +12,15 @@ export class CertificateStore implements CertificateSource {
   readonly #sources: readonly CertificateSource[];
   readonly #hosts: readonly string[];
 
+  /** `hosts`: the names that need a certificate. */
   constructor(sources: readonly CertificateSource[], hosts: readonly string[]) {
     this.#sources = sources;
     this.#hosts = hosts;
+  }
+
+  /** With one source more, whose certificates come last. */
+  and(source: CertificateSource): CertificateStore {
+    return new CertificateStore([...this.#sources, source], this.#hosts);
   }
 
   current(): readonly LoadedCertificate[] {
@@ -28,7 +35,12 @@ export class CertificateStore implements CertificateSource {
     ];
   }
 
-  start(changed: () => void): void {
+  /** Of the one source that has certificates issued. */
+  answers(): AcmeAnswers | undefined {
+    return this.#sources.find((source) => source.answers !== undefined)?.answers?.();
+  }
+
+  start(changed: () => Promise<void>): void {
     for (const source of this.#sources) source.start(changed);
   }
 
@@ -37,9 +49,10 @@ export class CertificateStore implements CertificateSource {
   }
 }
 
-/** The sources of a configuration. Throws a ConfigError with every problem found. */
+/** The files of a configuration. Throws a ConfigError with every problem found. */
 export function openCertificates(configuration: Configuration, now: Date): CertificateStore {
-  const hosts = hostsOf(configuration);
+  const issued = configuration.issuance.flatMap(({ names }) => names);
+  const hosts = hostsOf(configuration).filter((name) => !issued.includes(name));
   const origin = configuration.demo ? 'local' : 'file';
   return new CertificateStore([new CertificateFiles(configuration.certificates, hosts, now, origin)], hosts);
 }

@@ -1,5 +1,6 @@
 // The certificates that the workers serve: exchanged when a source has others, with a word for each finding, a count and a line of health.
 
+import type { AcmeAnswers } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Check } from './admin.ts';
 import type { LoadedCertificate } from './certificate-source.ts';
@@ -10,7 +11,7 @@ import { formatProblem } from './problem.ts';
 /** What the supervisor does for it. */
 export interface Swapping {
   /** Runs when no reload and no other swap is under way. */
-  inTurn(work: () => Promise<void>): void;
+  inTurn(work: () => Promise<void>): Promise<void>;
   /** Gives the workers a snapshot with the certificates of the store. Rejects when one of them refuses; then all keep theirs. */
   swap(): Promise<void>;
 }
@@ -22,6 +23,8 @@ export class CertificatesInForce {
   readonly #swapping: Swapping;
   #store: CertificateStore | undefined;
   #served: readonly LoadedCertificate[] = [];
+  /** What issuers find at the workers. */
+  #answers: AcmeAnswers | undefined;
   /** Findings that were told: each is told once, as long as it stays. */
   #told: ReadonlySet<string> = new Set();
 
@@ -39,15 +42,16 @@ export class CertificatesInForce {
     this.#store?.stop();
     this.#store = store;
     this.#served = store.current();
+    this.#answers = store.answers();
     this.#tellFindings(store);
-    let waiting = false;
+    let waiting: Promise<void> | undefined;
     store.start(() => {
-      if (waiting) return;
-      waiting = true;
-      this.#swapping.inTurn(() => {
-        waiting = false;
+      waiting ??= this.#swapping.inTurn(() => {
+        waiting = undefined;
         return this.#renew(store);
       });
+      waiting.catch(() => {});
+      return waiting;
     });
   }
 
@@ -60,13 +64,18 @@ export class CertificatesInForce {
     this.#store = undefined;
   }
 
-  /** One that is valid is enough: the sites of the others are not all there is. `needed`: a listener speaks TLS. */
+  /**
+   * One that is valid is enough: the sites of the others are not all there is. A self-signed one is enough as well: who sends
+   * requests only to what is ready would keep the issuer away for ever. `needed`: a listener speaks TLS.
+   */
   check(needed: boolean): Check {
     const ends = this.#served.map(({ notAfter }) => notAfter.getTime());
     if (ends.length === 0) return { name: 'certificate', ok: !needed, detail: 'there is none' };
     const first = new Date(Math.min(...ends)).toISOString();
     const until = ends.length === 1 ? `valid until ${first}` : `${ends.length}, the first one valid until ${first}`;
-    const wrong = (this.#store?.findings() ?? []).filter(({ severity }) => severity === 'error');
+    const wrong = (this.#store?.findings() ?? []).filter(
+      ({ severity, code }) => severity === 'error' || code.startsWith('acme-'),
+    );
     const detail = [until, ...wrong.map(formatProblem)].join('; ');
     return { name: 'certificate', ok: Math.max(...ends) > Date.now(), detail };
   }
@@ -78,15 +87,19 @@ export class CertificatesInForce {
     this.renewals.failed += this.#tellFindings(store);
     const next = store.current();
     const fresh = next.filter((each) => !this.#served.some((other) => isSame(each, other)));
-    if (fresh.length === 0 && next.length === this.#served.length) return;
+    const answers = store.answers();
+    const isSameAll = fresh.length === 0 && next.length === this.#served.length;
+    if (isSameAll && answers === this.#answers) return;
     try {
       await this.#swapping.swap();
     } catch (error) {
       this.renewals.failed++;
       const reason = (error as Error).message;
       this.#log.error('a changed certificate was refused, everything stays as it was', { error: reason });
-      return;
+      throw error;
     }
+    this.#answers = answers;
+    if (isSameAll) return;
     this.renewals.succeeded++;
     this.#served = next;
     for (const { place, certificate, notAfter } of fresh) {
@@ -102,7 +115,8 @@ export class CertificatesInForce {
     for (const finding of store.findings()) {
       const line = formatProblem(finding);
       // The days that are left count down in the text: it is the kind that is new.
-      const key = finding.code === 'not-used' ? line : `${finding.code} ${finding.place}`;
+      const isEachNew = finding.code === 'not-used' || finding.code === 'acme-failed';
+      const key = isEachNew ? line : `${finding.code} ${finding.place}`;
       told.add(key);
       if (this.#told.has(key)) continue;
       if (finding.code === 'not-used') refused++;

@@ -1,6 +1,7 @@
 // Compile: a configuration and its certificates become a snapshot. Pure: no files, no clock, no randomness.
 
 import {
+  type AcmeAnswers,
   type Certificate,
   type Endpoint,
   freeze,
@@ -17,6 +18,7 @@ import type { Configuration, ConfiguredHost, ConfiguredPool, Hsts } from './conf
 export interface Materials {
   readonly generation: number;
   readonly certificates: readonly Certificate[];
+  readonly acme?: AcmeAnswers;
   /** PEM by the name of its file: who vouches for upstreams. */
   readonly authorities: ReadonlyMap<string, string>;
   /** 48 random bytes. */
@@ -31,6 +33,7 @@ export function compile(configuration: Configuration, materials: Materials): Sna
     hosts: configuration.hosts.map((host) => compileHost(host, limits)),
     pools: configuration.pools.map((pool) => compilePool(pool, materials.authorities)),
     certificates: materials.certificates,
+    ...(materials.acme === undefined ? {} : { acme: materials.acme }),
     ticketKeys: materials.ticketKeys,
     trustedProxies: configuration.trustedProxies,
     publicPort: configuration.publicPort,

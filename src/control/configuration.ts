@@ -14,6 +14,10 @@ export interface Configuration extends Reach {
   readonly trustedProxies: readonly string[];
   /** The first is served when no name fits. Empty in the demo until it has made its own. */
   readonly certificates: readonly CertificatePair[];
+  /** Certificates that are issued to us. */
+  readonly issuance: readonly Issuance[];
+  /** Where certificates are kept that we have made or were issued to us. An absolute path. */
+  readonly certsDirectory: string;
   readonly limits: Limits;
   readonly pools: readonly ConfiguredPool[];
   readonly hosts: readonly ConfiguredHost[];
@@ -55,6 +59,35 @@ export interface CertificatePair {
   readonly certSetting: Setting;
   readonly keySetting: Setting;
   readonly passwordSetting: Setting;
+}
+
+/** A name gets a certificate of its own: one that cannot be issued holds up no other. */
+export interface Issuance {
+  /** In lower case; `*.example.com` too. */
+  readonly names: readonly string[];
+  /** The second is asked when the first fails, and so on. */
+  readonly issuers: readonly Issuer[];
+  readonly challenges: readonly ChallengeType[];
+  readonly setting: Setting;
+}
+
+export const CHALLENGE_TYPES = ['http-01', 'tls-alpn-01'] as const;
+export type ChallengeType = (typeof CHALLENGE_TYPES)[number];
+
+/** Who issues certificates, and how it knows us. */
+export interface Issuer {
+  /** The URL of its directory. */
+  readonly directory: string;
+  readonly email: string | undefined;
+  /** PEM of who vouches for the issuer's own server; undefined: those that the system trusts. */
+  readonly ca: { readonly file: string; readonly setting: Setting } | undefined;
+  /** External account binding; the key in base64url. */
+  readonly eab: { readonly kid: string; readonly hmac: string } | undefined;
+  readonly profile: string | undefined;
+  /** The directory where an issue is tried out first, at no cost: that of an issuer who counts failures. */
+  readonly rehearsal: string | undefined;
+  /** The common name of the root (or the last intermediate) that the chain should lead to. */
+  readonly preferredChain: string | undefined;
 }
 
 export interface ConfiguredPool {

@@ -6,9 +6,6 @@ import type { Configuration } from './configuration.ts';
 import { apiBaseRoute } from './frontend-root.ts';
 import { ensureLocalCertificate, type LocalCertificate } from './local-authority.ts';
 
-/** Where the demo keeps its certificate authority, relative to the working directory. */
-const CERTS_DIRECTORY = 'certs';
-
 export interface OpenDemo {
   readonly local: LocalCertificate;
   /** With the demo's own certificate and ports, which no configuration names. */
@@ -17,7 +14,7 @@ export interface OpenDemo {
 }
 
 export async function openDemo(configuration: Configuration): Promise<OpenDemo> {
-  const local = await ensureLocalCertificate(CERTS_DIRECTORY, namesOf(configuration), new Date());
+  const local = await ensureLocalCertificate(configuration.certsDirectory, namesOf(configuration), new Date());
   const { hosts, publicPort } = configuration;
   const demo: Demo = await startDemo({ apiBaseRoute: apiBaseRoute(hosts[0]!.name, hosts, publicPort)! });
   const ports: Readonly<Record<string, number>> = { frontend: demo.frontendPort, backend: demo.backendPort };

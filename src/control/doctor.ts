@@ -8,6 +8,7 @@ import { CertificateStore } from './certificate-store.ts';
 import { namesOf } from './compile.ts';
 import type { Configuration, Environment } from './configuration.ts';
 import { callInstance, type Instance, socketPlaces } from './control-socket.ts';
+import { examineIssued } from './doctor-issued.ts';
 import { askCertificate, type Page, type World } from './doctor-probe.ts';
 import { examineUpstreams } from './doctor-upstreams.ts';
 import { type Finding, fail, line, ok, warn } from './finding.ts';
@@ -61,13 +62,18 @@ export async function examine(source: Source, environment: Environment, world: W
   }
   const instance = await findInstance(configuration, environment);
   const upstreams = await examineUpstreams(configuration, files, world);
+  const issued = await examineIssued(configuration, world.now());
+  const own = files.certificates
+    .current()
+    .map(({ certificate }) => new X509Certificate(certificate.chain).fingerprint256);
   const findings = [
     ...examineConfiguration(source, configuration),
     ...examineCertificates(files, world.now()),
+    ...issued.findings,
     ...examineInstance(instance),
     ...(await examinePorts(configuration, instance)),
     ...upstreams.findings,
-    ...(await examineNames(configuration, files, instance, world)),
+    ...(await examineNames(configuration, [...own, ...issued.fingerprints], instance, world)),
     ...examineTrust(configuration),
     ...examineClock(upstreams.pages, world.now()),
   ];
@@ -150,13 +156,12 @@ function examinePorts(
 /** What a screenshot container, which asks for the public names, would find. */
 async function examineNames(
   configuration: Configuration,
-  { certificates }: LoadedFiles,
+  ours: readonly string[],
   instance: Instance | Error | undefined,
   world: World,
 ): Promise<readonly Finding[]> {
   if (configuration.demo || !configuration.listeners.some(({ kind }) => kind === 'tls')) return [];
   const own = world.ownAddresses();
-  const ours = certificates.current().map(({ certificate }) => new X509Certificate(certificate.chain).fingerprint256);
   const runs = instance !== undefined && !(instance instanceof Error);
   return Promise.all(
     namesOf(configuration)

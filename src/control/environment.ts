@@ -21,6 +21,7 @@ import {
   rootProblem,
   withBaseRoute,
 } from './frontend-root.ts';
+import { ACME_SWITCHES, ACME_VARIABLES, readIssuance } from './issuers.ts';
 import { LIMIT_SETTINGS } from './limits.ts';
 import { ConfigError } from './problem.ts';
 import { VariableReader } from './variable-reader.ts';
@@ -35,11 +36,13 @@ const DROP_IN: readonly string[] = [
   'SSL_CRT',
   'SSL_KEY',
   'SSL_KEY_PASSWORD_FILE',
+  ...ACME_SWITCHES,
 ];
 const OTHERS: readonly string[] = [
   ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
-  ...['TRUSTED_PROXIES', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT'],
+  ...['TRUSTED_PROXIES', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT', 'CERTS_DIR'],
   ...['FRONTEND_HOST', 'FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
+  ...ACME_VARIABLES,
   ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
 ];
 
@@ -50,6 +53,8 @@ export const DEMO_BACKEND = 'api-toucan.localhost';
 /** Where SO_REUSEPORT spreads connections over the workers; elsewhere one worker serves. */
 const SHARES_PORTS = process.platform === 'linux';
 export const DEFAULT_ADMIN_PORT = 9180;
+/** Relative to the working directory. */
+export const DEFAULT_CERTS_DIRECTORY = 'certs';
 export const DEFAULT_WORKERS = SHARES_PORTS ? availableParallelism() : 1;
 export const MOST_WORKERS = SHARES_PORTS ? 256 : 1;
 
@@ -96,6 +101,10 @@ export function readEnvironment(environment: Environment): Configuration {
   const sites = demo ? demoSites(reader) : readSites(reader);
   const parameters = readParameters(reader.parameters());
   const hosts = makeHosts(sites, parameters, publicPort);
+  const issuance = readIssuance(
+    reader,
+    hosts.map(({ name }) => name).filter((name) => name !== ''),
+  );
   const configuration: Configuration = {
     demo,
     listeners: [
@@ -109,12 +118,14 @@ export function readEnvironment(environment: Environment): Configuration {
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
     logFormat: reader.oneOf('LOG_FORMAT', LOG_FORMATS, 'json') as LogFormat,
     trustedProxies: reader.networks('TRUSTED_PROXIES'),
-    certificates: demo ? [] : [readCertificatePair(reader)],
+    certificates: demo || issuance !== undefined ? [] : [readCertificatePair(reader)],
+    issuance: issuance === undefined ? [] : [issuance],
+    certsDirectory: reader.file('CERTS_DIR') ?? resolve(DEFAULT_CERTS_DIRECTORY),
     limits: { ...LIMITS, ...reader.limits() },
     pools: makePools(sites),
     hosts,
     warnings: reader.warnings,
-    secrets: [],
+    secrets: (issuance?.issuers ?? []).flatMap(({ eab }) => eab?.hmac ?? []),
   };
   const writesParameters = sites.root !== undefined || sites.rewrites;
   if (!writesParameters && reader.parameters().length > 0) {
@@ -289,7 +300,10 @@ function readFrontendHost(
 }
 
 function readCertificatePair(reader: VariableReader): CertificatePair {
-  const certFile = reader.required('SSL_CRT', 'set it to the path of the certificate file, as seen from here');
+  const certFile = reader.required(
+    'SSL_CRT',
+    'set it to the path of the certificate file, as seen from here; or set ACME_EMAIL to have certificates issued',
+  );
   // A file with both needs no second one; whether it holds a key is seen when it is read.
   if (certFile === '') reader.required('SSL_KEY', 'set it to the path of the private key file, as seen from here');
   return {

@@ -2,21 +2,25 @@
 
 import { dirname, resolve } from 'node:path';
 import { type Action, type HeaderRules, LIMITS, type Parameters } from '../model/snapshot.ts';
-import type {
-  CertificatePair,
-  Configuration,
-  ConfiguredHost,
-  ConfiguredListener,
-  ConfiguredPool,
-  ConfiguredRoute,
-  Environment,
-  Hsts,
-  Reach,
-  Setting,
+import {
+  type CertificatePair,
+  CHALLENGE_TYPES,
+  type Configuration,
+  type ConfiguredHost,
+  type ConfiguredListener,
+  type ConfiguredPool,
+  type ConfiguredRoute,
+  type Environment,
+  type Hsts,
+  type Issuance,
+  type Issuer,
+  type Reach,
+  type Setting,
 } from './configuration.ts';
-import { DEFAULT_ADMIN_PORT, DEFAULT_WORKERS } from './environment.ts';
+import { DEFAULT_ADMIN_PORT, DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS } from './environment.ts';
 import type { FORMAT } from './file-format.ts';
 import { apiBaseRoute, leadsToRoute, parameterRemarks, rootProblem, withBaseRoute } from './frontend-root.ts';
+import { DEFAULT_DIRECTORY, problemOfName, readDirectory, rehearsalOf } from './issuers.ts';
 import type { Place, Placed } from './shape.ts';
 import type { Variables } from './variables.ts';
 
@@ -27,6 +31,7 @@ type Host = Values<Content['hosts']>['value'];
 type Route = Host['routes']['value'][number];
 type Certificate = NonNullable<Content['certificates']>[number];
 type Rules = NonNullable<Route['request']>;
+type AcmeIssuer = NonNullable<NonNullable<Content['acme']>[number]['value']['issuers']>[number];
 
 /** Problems go to the places of the keys, warnings into the configuration. */
 export class ContentReader {
@@ -68,6 +73,8 @@ export class ContentReader {
       logFormat: content.log?.format ?? 'json',
       trustedProxies: content.trustedProxies ?? [],
       certificates: (content.certificates ?? []).map((certificate) => this.#certificate(certificate)),
+      issuance: this.#issuance(),
+      certsDirectory: this.#path(content.certsDirectory) ?? resolve(DEFAULT_CERTS_DIRECTORY),
       limits: { ...LIMITS, ...Object.fromEntries(content.limits ?? []) },
       pools,
       hosts: withBase,
@@ -94,8 +101,36 @@ export class ContentReader {
     };
   }
 
+  #issuance(): Issuance[] {
+    const seen = new Set<string>();
+    const hostNames = [...this.#content.hosts.keys()].filter((name) => !name.startsWith('*'));
+    return (this.#content.acme ?? []).map(({ value: { names, issuers, challenges }, at }) => {
+      const wanted = names?.value ?? hostNames.map((value) => ({ value, at }));
+      for (const { value, at } of wanted) {
+        const problem = problemOfName(value);
+        if (problem !== undefined) at.problem(problem, 'leave it out here, and give its certificate as a file');
+        if (seen.has(value)) at.problem(`${value} is to be issued already`, 'keep one of them');
+        seen.add(value);
+      }
+      return {
+        names: wanted.map(({ value }) => value),
+        issuers: (issuers ?? [{} as AcmeIssuer]).map((issuer) => this.#issuer(issuer)),
+        challenges: challenges === undefined ? CHALLENGE_TYPES : [...new Set(challenges)],
+        setting: settingAt(at, this.#file, 'acme'),
+      };
+    });
+  }
+
+  #issuer({ directory, email, ca, eab, profile, preferredChain }: AcmeIssuer): Issuer {
+    const url = directory ?? (readDirectory(DEFAULT_DIRECTORY) as string);
+    return {
+      ...{ directory: url, email, eab, profile, preferredChain, rehearsal: rehearsalOf(url) },
+      ca: ca === undefined ? undefined : { file: this.#path(ca.value)!, setting: settingAt(ca.at, this.#file, 'ca') },
+    };
+  }
+
   #listeners(): ConfiguredListener[] {
-    const { listeners, certificates, admin } = this.#content;
+    const { listeners, certificates, acme, admin } = this.#content;
     const found: ConfiguredListener[] = [];
     const adminPort = admin?.port?.value ?? DEFAULT_ADMIN_PORT;
     for (const [name, placed] of listeners.value) {
@@ -111,8 +146,9 @@ export class ContentReader {
       } else if (port.value === adminPort && meet(address, admin?.address ?? '127.0.0.1')) {
         port.at.problem(`is ${port.value}, the same port as that of admin`, 'give each listener a port of its own');
       }
-      if (kind === 'tls' && (certificates === undefined || certificates.length === 0)) {
-        placed.at.problem('is a tls listener, and there is no certificate', 'add certificates: with cert and key');
+      if (kind === 'tls' && certificates === undefined && acme === undefined) {
+        const hint = 'add certificates: with cert and key, or acme: to have them issued';
+        placed.at.problem('is a tls listener, and there is no certificate', hint);
       }
       found.push({
         ...{ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) },

@@ -3,8 +3,10 @@
 import { FRAMING, fieldFlags, HOP_BY_HOP, IDENTITY } from '../http/headers.ts';
 import { readAuthority } from '../http/target.ts';
 import type { Endpoint, Json, Limits } from '../model/snapshot.ts';
+import { CHALLENGE_TYPES } from './configuration.ts';
 import { LOG_FORMATS, LOG_LEVELS, MOST_WORKERS } from './environment.ts';
 import { readParameter } from './frontend-root.ts';
+import { readDirectory, readEmail, readHmac } from './issuers.ts';
 import { LIMIT_SETTINGS, type LimitSetting, readLimit } from './limits.ts';
 import {
   anything,
@@ -80,6 +82,42 @@ const CERTIFICATE = object({
   cert: required(placed(file), 'The certificate file: PEM, DER or PKCS#12 (.pfx)'),
   key: optional(placed(file), 'The file of its private key: PEM or DER; without it the key is in the certificate file'),
   passwordFile: optional(placed(file), 'The file with the passphrase of the .pfx, or of the encrypted key'),
+});
+
+const ISSUER = object({
+  directory: optional(
+    parsed('a URL', STRING, readDirectory),
+    'The URL of its ACME directory, letsencrypt or letsencrypt-staging; letsencrypt without it',
+  ),
+  email: optional(parsed('a mail address', STRING, readEmail), 'Where it may write to about your certificates'),
+  ca: optional(
+    placed(file),
+    'The file of the authority that vouches for the issuer itself, PEM; the system without it',
+  ),
+  eab: optional(
+    object({
+      kid: required(text('a key id'), 'The id of the account that your issuer gave you'),
+      hmac: required(parsed('a key', STRING, readHmac), 'Its HMAC key, base64url; best as a variable from a file'),
+    }),
+    'External account binding, where the issuer demands it',
+  ),
+  profile: optional(text('the name of a profile', /^[\w.-]+$/, 64), "One of the issuer's profiles"),
+  preferredChain: optional(
+    text('a common name', undefined, 200),
+    'Of several chains the one whose root has this common name',
+  ),
+});
+
+const ACME = object({
+  names: optional(
+    placed(list(placed(parsed('a host name', STRING, readHostName)), 1)),
+    'The names, each for a certificate of its own; those of all hosts without it',
+  ),
+  issuers: optional(list(ISSUER, 1, 5), "Who is asked, the next one when one fails; Let's Encrypt without it"),
+  challenges: optional(
+    list(choice(CHALLENGE_TYPES), 1, CHALLENGE_TYPES.length),
+    `How an issuer may look whether a name is ours, the preferred one first; ${CHALLENGE_TYPES.join(', ')} without it`,
+  ),
 });
 
 const network = parsed('an address or network', STRING, (value) =>
@@ -328,6 +366,11 @@ export const FORMAT = object({
   log: optional(LOG, 'What is logged'),
   trustedProxies: optional(list(network, 0), 'Addresses and networks whose X-Forwarded-* are believed'),
   certificates: optional(list(CERTIFICATE, 1), 'Certificates, chosen by the name asked for; the first when none fits'),
+  acme: optional(
+    list(placed(ACME), 1),
+    'Certificates that are issued to us and renewed, which agrees to the terms of service of the issuers',
+  ),
+  certsDirectory: optional(file, 'Where issued certificates and account keys are kept; certs without it'),
   limits: optional(limits(false), 'Limits and deadlines of all routes'),
   pools: optional(named(label, placed(POOL), 0, 1_000), 'Upstreams by their name'),
   hosts: required(named(hostPattern, placed(HOST), 1), 'Sites by host name, or *.example.com'),

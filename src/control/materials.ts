@@ -24,14 +24,15 @@ export function loadFiles(configuration: Configuration, now: Date): LoadedFiles 
     if (!(error instanceof ConfigError)) throw error;
     problems.push(...error.problems);
   }
-  const authorities = loadAuthorities(configuration.pools, problems);
+  const issuers = configuration.issuance.flatMap((each) => each.issuers);
+  const authorities = loadAuthorities([...configuration.pools, ...issuers], problems);
   if (problems.length > 0 || certificates === undefined) throw new ConfigError(problems);
   return { certificates, authorities };
 }
 
-function loadAuthorities(pools: readonly ConfiguredPool[], problems: Problem[]): Map<string, string> {
+function loadAuthorities(trusting: readonly Pick<ConfiguredPool, 'ca'>[], problems: Problem[]): Map<string, string> {
   const authorities = new Map<string, string>();
-  for (const { ca } of pools) {
+  for (const { ca } of trusting) {
     if (ca === undefined || authorities.has(ca.file)) continue;
     const pem = loadAuthority({ place: ca.setting.place, name: ca.setting.name, file: ca.file }, problems);
     if (pem !== undefined) authorities.set(ca.file, pem);

@@ -3,7 +3,7 @@
 import { fieldFlags, SECRET } from '../http/headers.ts';
 import type { Action, HeaderRules, Json, Parameters } from '../model/snapshot.ts';
 import { isSecretName, redactQuery } from '../telemetry/redact.ts';
-import type { Configuration, ConfiguredListener, ConfiguredPool, ConfiguredRoute } from './configuration.ts';
+import type { Configuration, ConfiguredListener, ConfiguredPool, ConfiguredRoute, Issuance } from './configuration.ts';
 import { groupLimits } from './limits.ts';
 import { MASKED } from './shape.ts';
 import { writeEndpoint } from './values.ts';
@@ -39,15 +39,30 @@ class Printer {
       workers: configuration.workers,
       log: { level: configuration.logLevel, format: configuration.logFormat },
       trustedProxies: configuration.trustedProxies,
-      certificates: configuration.certificates.map(({ certFile, keyFile, passwordFile }) => ({
-        ...{ cert: certFile, key: keyFile, passwordFile },
-      })),
+      certificates: someOf(
+        configuration.certificates.map(({ certFile, keyFile, passwordFile }) => ({
+          ...{ cert: certFile, key: keyFile, passwordFile },
+        })),
+      ),
+      acme: someOf(configuration.issuance.map((each) => this.#issuance(each))),
+      certsDirectory: configuration.certsDirectory,
       limits: groupLimits(configuration.limits),
       pools: named(configuration.pools, printPool),
       hosts: named(configuration.hosts, ({ hsts, routes }) => ({
         ...{ hsts, routes: routes.map((route) => this.#route(route)) },
       })),
     });
+  }
+
+  #issuance({ names, issuers, challenges }: Issuance): unknown {
+    return {
+      names,
+      issuers: issuers.map(({ directory, email, ca, eab, profile, preferredChain }) => ({
+        ...{ directory, email, profile, preferredChain, ca: ca?.file },
+        eab: eab === undefined ? undefined : { kid: eab.kid, hmac: this.#mask() },
+      })),
+      challenges,
+    };
   }
 
   #route(route: ConfiguredRoute): unknown {
@@ -140,6 +155,11 @@ class Printer {
         .map(([key, each]) => [key.replaceAll('$', '$$$$'), this.#shown(each)]),
     );
   }
+}
+
+/** The file knows no empty lists. */
+function someOf<T>(list: readonly T[]): readonly T[] | undefined {
+  return list.length === 0 ? undefined : list;
 }
 
 function named<T extends { readonly name: string }>(values: readonly T[], print: (value: T) => unknown): object {

@@ -2,6 +2,7 @@
 
 import type { Family, Value } from '../model/measures.ts';
 import { gauge } from '../telemetry/metrics.ts';
+import type { OrderCounts } from './acme/measures.ts';
 import type { LoadedCertificate } from './certificate-source.ts';
 import { version } from './version.ts';
 
@@ -21,9 +22,10 @@ export interface Standing {
   readonly certificates: readonly LoadedCertificate[];
   /** How often a changed certificate came into force by itself, and how often one was not fit to. */
   readonly renewals: { readonly succeeded: number; readonly failed: number };
+  readonly orders: OrderCounts;
 }
 
-export function supervisorFamilies({ serving, wanted, reloads, certificates, renewals }: Standing): Family[] {
+export function supervisorFamilies({ serving, wanted, reloads, certificates, renewals, orders }: Standing): Family[] {
   const one = (value: number, labels: Record<string, string> = {}) => [{ labels, value }];
   return [
     gauge('portico_build_info', 'Always 1', one(1, { version: version(), node: process.versions.node }), 'first'),
@@ -54,6 +56,7 @@ export function supervisorFamilies({ serving, wanted, reloads, certificates, ren
         { labels: { result: 'failure' }, value: reloads.failed + renewals.failed },
       ],
     },
+    orders.family(),
   ];
 }
 

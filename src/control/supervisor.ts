@@ -1,9 +1,14 @@
 // The supervisor: turns the configuration into snapshots, keeps the workers, answers for their health, reloads, and stops in order.
 
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
+import { SYSTEM_CLOCK } from './acme/clock.ts';
+import { DirectoryStorage } from './acme/directory-storage.ts';
+import { OrderCounts } from './acme/measures.ts';
+import { AcmeSource } from './acme/source.ts';
 import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
 import type { Finding } from './certificate-source.ts';
@@ -83,6 +88,8 @@ class Supervisor {
   readonly #systemd: Systemd;
   readonly #certificates: CertificatesInForce;
   #ticketKeys = randomBytes(48);
+  /** Of all that were ever asked for. */
+  readonly #orders = new OrderCounts();
   readonly #ownFamilies = ownFamilies('supervisor');
   readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
   /** In force. */
@@ -107,7 +114,9 @@ class Supervisor {
     this.#systemd = new Systemd(process.env, log);
     this.#certificates = new CertificatesInForce(log, {
       inTurn: (work) => {
-        this.#reloading = this.#reloading.then(work);
+        const done = this.#reloading.then(work);
+        this.#reloading = done.catch(() => {});
+        return done;
       },
       swap: () => this.#workers.replace(this.#compile(this.#configuration, this.#files!)),
     });
@@ -120,7 +129,7 @@ class Supervisor {
 
   async start(takeover: Takeover | undefined): Promise<void> {
     const configuration = this.#configuration;
-    this.#files = loadFiles(configuration, new Date());
+    this.#files = await this.#loadAll(configuration);
     for (const warning of configuration.warnings) this.#log.warn(warning);
     const snapshot = this.#compile(configuration, this.#files);
     try {
@@ -324,7 +333,7 @@ class Supervisor {
   /** All of the new configuration, or nothing of it. Resolves to what is worth a word. */
   async #replace(): Promise<{ warnings: string[]; findings: readonly Finding[] }> {
     const kept = keepUntilRestart(this.#configuration, this.#load());
-    const files = loadFiles(kept.configuration, new Date());
+    const files = await this.#loadAll(kept.configuration);
     // What comes into force is what was read now, however it compares with what is served: that is how to insist.
     await checkPorts(kept.configuration.listeners.filter((each) => this.#isNewPort(each)));
     await this.#workers.replace(this.#compile(kept.configuration, files));
@@ -342,10 +351,23 @@ class Supervisor {
     return !this.#configuration.listeners.some((each) => each.port === port);
   }
 
+  /** The files, and what was issued to us. */
+  async #loadAll(configuration: Configuration): Promise<LoadedFiles> {
+    const files = loadFiles(configuration, new Date());
+    const { issuance, certsDirectory } = configuration;
+    if (issuance.length === 0) return files;
+    const storage = new DirectoryStorage(join(certsDirectory, 'acme'));
+    const means = { storage, clock: SYSTEM_CLOCK, log: this.#log, counts: this.#orders };
+    const issued = await AcmeSource.open(issuance, { ...means, authorities: files.authorities });
+    return { ...files, certificates: files.certificates.and(issued) };
+  }
+
   #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
+    const answers = files.certificates.answers();
     return compile(configuration, {
       generation: ++this.#generation,
       certificates: files.certificates.current().map(({ certificate }) => certificate),
+      ...(answers === undefined ? {} : { acme: answers }),
       authorities: files.authorities,
       ticketKeys: this.#ticketKeys,
     });
@@ -358,6 +380,7 @@ class Supervisor {
       reloads: this.#reloads,
       certificates: this.#certificates.served,
       renewals: this.#certificates.renewals,
+      orders: this.#orders,
     });
     return renderScrape([families, await this.#ownFamilies(), ...(await this.#workers.families())], accept);
   }

@@ -17,6 +17,7 @@ import {
   readWhole,
   Wrong,
 } from './values.ts';
+import { readSecretFile } from './variables.ts';
 
 /** Reads single variables and collects what is wrong with them. A variable that is set but empty counts as unset. */
 export class VariableReader {
@@ -100,6 +101,34 @@ export class VariableReader {
 
   onOff(name: string, fallback: boolean): boolean {
     return this.oneOf(name, ['on', 'off'], fallback ? 'on' : 'off') === 'on';
+  }
+
+  /** A value with a reader of its own; undefined: not set, or wrong. */
+  value<T>(name: string, read: (text: string) => T | Wrong): T | undefined {
+    const text = this.text(name);
+    return text === undefined ? undefined : this.#accept(name, read(text), undefined);
+  }
+
+  /** The same for a secret, which may stand in the file that NAME_FILE names. */
+  secret<T>(name: string, read: (text: string) => T | Wrong): T | undefined {
+    const fileName = `${name}_FILE`;
+    const file = this.text(fileName);
+    if (file === undefined) return this.value(name, read);
+    if (this.text(name) !== undefined) {
+      this.problem(fileName, `is set, and ${name} too`, 'leave out one of them');
+      return undefined;
+    }
+    try {
+      return this.#accept(fileName, read(readSecretFile(file).trim()), undefined);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      this.problem(
+        fileName,
+        `${file} cannot be read (${code ?? message})`,
+        `correct ${fileName}, or set ${name} itself`,
+      );
+      return undefined;
+    }
   }
 
   oneOf(name: string, choices: readonly string[], fallback: string): string {

@@ -90,10 +90,7 @@ export class Variables {
     if (file === undefined || file === '') return undefined;
     this.used.add(`${name}_FILE`);
     try {
-      const stats = statSync(file);
-      if (!stats.isFile()) throw new Error('it is no file');
-      if (stats.size > MAX_SECRET_BYTES) throw new Error(`it has more than ${MAX_SECRET_BYTES} bytes`);
-      const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)).replace(/\r?\n$/, '');
+      const text = readSecretFile(file);
       if (text !== '') this.secrets.add(text);
       return text;
     } catch (error) {
@@ -107,4 +104,12 @@ export class Variables {
   #problem({ line, column }: TextNode, message: string, hint: string): void {
     this.#problems.push({ place: `${this.#file}:${line}:${column}`, message, hint });
   }
+}
+
+/** The text of a file for secrets, without the line break at its end. Throws when it cannot be one. */
+export function readSecretFile(file: string): string {
+  const stats = statSync(file);
+  if (!stats.isFile()) throw new Error('it is no file');
+  if (stats.size > MAX_SECRET_BYTES) throw new Error(`it has more than ${MAX_SECRET_BYTES} bytes`);
+  return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)).replace(/\r?\n$/, '');
 }

@@ -7,6 +7,7 @@ import { FAILURES } from '../model/failure.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 import { rejectConnection } from '../proxy/reject.ts';
+import { AcmeAcceptor } from './acme-tls.ts';
 import { ConnectionLimits } from './connection-limits.ts';
 import { type Http1Connection, serveHttp1 } from './http1.ts';
 import { serveHttp2 } from './http2.ts';
@@ -58,6 +59,7 @@ export async function openListener(
     else serveHttp1(socket, listener, door, connections);
   };
   const acceptor = listener.kind === 'tls' ? new TlsAcceptor(listener, snapshot, table!, onSecure) : undefined;
+  const acme = listener.kind === 'tls' ? new AcmeAcceptor(door) : undefined;
   const connectionLimits = new ConnectionLimits(door, listener.name);
   const sockets = new Set<Socket>();
   let accepted = 0;
@@ -69,7 +71,7 @@ export async function openListener(
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     if (acceptor === undefined) serveHttp1(socket, listener, door, connections);
-    else peek(door, listener, socket, acceptor);
+    else peek(door, listener, socket, acceptor, acme!);
   });
   await new Promise<void>((bound, failed) => {
     server.once('error', failed);
@@ -134,8 +136,8 @@ function closeWhenQuiet(server: Server, accepted: () => number): Promise<void> {
 /** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */
 const HANDSHAKE = 0x16;
 
-/** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake. */
-function peek(door: Door, listener: Listener, socket: Socket, acceptor: TlsAcceptor): void {
+/** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake, issuers to one of their own. */
+function peek(door: Door, listener: Listener, socket: Socket, acceptor: TlsAcceptor, acme: AcmeAcceptor): void {
   const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
   socket.once('close', () => clearTimeout(timer));
   let seen: Buffer = Buffer.alloc(0);
@@ -146,12 +148,13 @@ function peek(door: Door, listener: Listener, socket: Socket, acceptor: TlsAccep
       return;
     }
     seen = seen.length === 0 ? more : Buffer.concat([seen, more]);
-    if (seen[0] === HANDSHAKE && !acceptor.isEnough(seen)) return;
+    if (seen[0] === HANDSHAKE && !(acceptor.isEnough(seen) && acme.isEnough(seen))) return;
     clearTimeout(timer);
     socket.removeListener('readable', onReadable);
     if (seen[0] === HANDSHAKE) {
       socket.unshift(seen);
-      acceptor.accept(socket, seen);
+      if (acme.isFor(seen)) acme.accept(socket);
+      else acceptor.accept(socket, seen);
       return;
     }
     const detail = 'this port speaks HTTPS, and the request was plain HTTP; use https:// in the address';

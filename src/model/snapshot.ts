@@ -9,6 +9,8 @@ export interface Snapshot {
   readonly pools: readonly Pool[];
   /** The first is served when no name fits or none was asked for. Empty without a TLS listener. */
   readonly certificates: readonly Certificate[];
+  /** undefined: no issuer is looking for anything. */
+  readonly acme?: AcmeAnswers;
   /** 48 random bytes that all workers share, so that a session is resumed whichever worker answers. */
   readonly ticketKeys: Uint8Array;
   /** Peers whose X-Forwarded-* are believed: addresses and CIDRs. */
@@ -155,6 +157,14 @@ export interface Certificate {
   readonly chain: string;
   /** PEM. */
   readonly key: string;
+}
+
+/** What issuers of certificates find here while they look whether a name is ours. */
+export interface AcmeAnswers {
+  /** http-01: the text for `host` below /.well-known/acme-challenge/. */
+  readonly http: readonly { readonly host: string; readonly token: string; readonly text: string }[];
+  /** tls-alpn-01: the certificates for those who ask by the protocol acme-tls/1. */
+  readonly tls: readonly Certificate[];
 }
 
 /** Sizes in bytes, times in milliseconds. */

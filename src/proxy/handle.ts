@@ -8,6 +8,7 @@ import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Route } from '../model/snapshot.ts';
 import { type Admitted, admit } from '../policy/admit.ts';
+import { findAnswer } from '../policy/challenge.ts';
 import { findHost, findRoute } from '../policy/route.ts';
 import { screen } from '../policy/screen.ts';
 import { blame } from './blame.ts';
@@ -16,6 +17,9 @@ import { Forward } from './forward.ts';
 import { fail, redirect, redirectToHttps, reply } from './reply.ts';
 import { ServeFiles } from './serve-files.ts';
 import { settle } from './settle.ts';
+
+/** As RFC 8555 §8.3 wants it. */
+const ACME_TYPE = 'application/octet-stream';
 
 /** Takes an exchange from the downstream side, as soon as its head is read. */
 export function handle(door: Door, exchange: Exchange): void {
@@ -26,6 +30,11 @@ export function handle(door: Door, exchange: Exchange): void {
   const admitted = admit(exchange.head, active.limits);
   if ('failure' in admitted) return fail(exchange, admitted.failure, admitted.detail);
 
+  const { acme } = active.snapshot;
+  if (acme !== undefined) {
+    const text = findAnswer(acme, exchange.head.method, admitted.authority.host, admitted.path);
+    if (text !== undefined) return reply(exchange, { kind: 'reply', status: 200, body: text, type: ACME_TYPE });
+  }
   const host = findHost(active.hosts, admitted.authority.host);
   if (host === undefined) return refuseHost(exchange, admitted.authority.host);
 

@@ -71,7 +71,7 @@ t.test('the example of its variables: as it is the demo, filled in a whole confi
   );
   const filled = variablesOf(lines.filter((line) => /^#\w+=/.test(line)).map((line) => line.slice(1)));
   t.ok(Object.keys(filled).length >= 8);
-  const { FRONTEND_ROOT, PORTICO_CONFIG, ...withoutFiles } = filled;
+  const { FRONTEND_ROOT, PORTICO_CONFIG, ACME_EMAIL, ...withoutFiles } = filled;
   t.type(FRONTEND_ROOT, 'string');
   t.equal(PORTICO_CONFIG, '/etc/portico/portico.yaml');
   const configuration = readEnvironment(withoutFiles);
@@ -82,5 +82,10 @@ t.test('the example of its variables: as it is the demo, filled in a whole confi
       { kind: 'redirect', port: 80 },
     ],
     certificates: [{ keyFile: '/etc/portico/portico.key' }],
+  });
+  const { SSL_CRT, SSL_KEY, ...withoutPair } = withoutFiles;
+  t.match(readEnvironment({ ...withoutPair, ACME_EMAIL }), {
+    certificates: [],
+    issuance: [{ names: ['toucan.domain.com', 'api-toucan.domain.com'] }],
   });
 });

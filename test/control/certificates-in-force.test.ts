@@ -4,6 +4,7 @@ import t from 'tap';
 import type { CertificateSource, Finding, LoadedCertificate } from '../../src/control/certificate-source.ts';
 import { CertificateStore } from '../../src/control/certificate-store.ts';
 import { CertificatesInForce } from '../../src/control/certificates-in-force.ts';
+import type { AcmeAnswers } from '../../src/model/snapshot.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { makeCertificate } from '../support/certificates.ts';
 
@@ -25,10 +26,12 @@ const finding = (code: string, severity: Finding['severity'], message: string): 
 class Given implements CertificateSource {
   certificates: readonly LoadedCertificate[] = [loaded('one')];
   said: readonly Finding[] = [];
-  changed: (() => void) | undefined;
+  pending: AcmeAnswers | undefined;
+  changed: (() => Promise<void>) | undefined;
   current = () => this.certificates;
   findings = () => this.said;
-  start(changed: () => void): void {
+  answers = () => this.pending;
+  start(changed: () => Promise<void>): void {
     this.changed = changed;
   }
   stop(): void {
@@ -44,7 +47,9 @@ function ground() {
   let next: Error | undefined;
   const inForce = new CertificatesInForce(log, {
     inTurn: (work) => {
-      last = last.then(work);
+      const done = last.then(work);
+      last = done.catch(() => {});
+      return done;
     },
     swap: () => {
       swaps.push(next);
@@ -120,11 +125,33 @@ t.test('a store that another one has followed changes nothing any more', async (
   inForce.take(new CertificateStore([next], []));
   await Promise.resolve();
   t.equal(source.changed, undefined, 'it is stopped');
-  source.changed = () => {};
+  source.changed = () => Promise.resolve();
   await change();
   t.equal(swaps.length, 0);
   t.match(inForce.check(true), { ok: true });
   next.certificates = [];
   inForce.take(new CertificateStore([next], []));
   t.match([inForce.check(true), inForce.check(false)], [{ ok: false }, { ok: true }]);
+});
+
+t.test('answers for issuers are swapped in and out like certificates, but are none', async (t) => {
+  const { inForce, source, swaps, change } = ground();
+  source.pending = { http: [{ host: 'a.example', token: 't', text: 't.x' }], tls: [] };
+  await change();
+  await change();
+  t.equal(swaps.length, 1);
+  source.pending = undefined;
+  await change();
+  t.equal(swaps.length, 2);
+  t.strictSame(inForce.renewals, { succeeded: 0, failed: 0 });
+});
+
+t.test('who says that something changed hears when it is in force, or that it was refused', async (t) => {
+  const { source, swaps, failWith } = ground();
+  source.certificates = [loaded('two')];
+  await source.changed!();
+  t.equal(swaps.length, 1);
+  source.certificates = [loaded('three')];
+  failWith(new Error('a worker says no'));
+  await t.rejects(source.changed!(), { message: 'a worker says no' });
 });

@@ -1,6 +1,7 @@
 // The environment's variables: what each means, what is wrong with a wrong one, and all that is wrong at once.
 
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import t, { type Test } from 'tap';
 import { readEnvironment } from '../../src/control/environment.ts';
 import { ConfigError, type Problem } from '../../src/control/problem.ts';
@@ -72,6 +73,8 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
     controlSocket: undefined,
     publicPort: 8000,
     certificates: [],
+    issuance: [],
+    certsDirectory: resolve('certs'),
     trustedProxies: [],
     workers: availableParallelism(),
     logLevel: 'info',

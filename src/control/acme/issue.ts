@@ -1,0 +1,215 @@
+// One certificate from one issuer: an order, the proof that the name is ours, and the chain that comes of it.
+
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { coversName } from '../certificate-names.ts';
+import type { ChallengeType } from '../configuration.ts';
+import { generateKeyPem } from './account-key.ts';
+import type { AcmeClient, Authorization, Order } from './client.ts';
+import { IssuerError } from './transport.ts';
+import { makeRequest } from './x509.ts';
+
+export interface Wish {
+  readonly name: string;
+  /** Those that are allowed, the most promising first. */
+  readonly challenges: readonly ChallengeType[];
+  /** ARI's id of the certificate that this one takes the place of. */
+  readonly replaces: string | undefined;
+}
+
+/** An order that was placed: kept, so that a restart goes on with it. */
+export interface PlacedOrder {
+  readonly url: string;
+  /** PEM of the key that the certificate will be for. */
+  readonly key: string;
+}
+
+export interface Issued {
+  /** PEM, leaf first. */
+  readonly chain: string;
+  readonly key: string;
+  /** undefined: the issuer knew already that the name is ours. */
+  readonly challenge: ChallengeType | undefined;
+}
+
+/** Lets an issuer find the answer to its challenge. */
+export interface Answering {
+  /** Resolves when it is found. */
+  present(type: ChallengeType, name: string, token: string, keyAuthorization: string): Promise<void>;
+  withdraw(token: string): Promise<void>;
+}
+
+export interface Attempt {
+  readonly client: AcmeClient;
+  readonly wish: Wish;
+  readonly answering: Answering;
+  /** Of an earlier attempt that did not come to its end. */
+  readonly placed: PlacedOrder | undefined;
+  /** Called with each order before anything is done for it. */
+  keep(order: PlacedOrder): Promise<void>;
+  readonly now: () => number;
+}
+
+/** Rejects with an IssuerError that says what stood against it. */
+export async function issue(attempt: Attempt): Promise<Issued> {
+  const { client, wish } = attempt;
+  const failed: { readonly type: ChallengeType; readonly why: string }[] = [];
+  let open = await resume(attempt);
+  for (;;) {
+    open ??= await place(attempt);
+    const proof = await prove(attempt, open.order, failed);
+    if (proof === 'failed') {
+      open = undefined;
+      continue;
+    }
+    const order = await finish(client, await client.order(open.order.url), wish.name, open.key);
+    const chain = await fetchChain(attempt, order, open.key);
+    return { chain, key: open.key, challenge: proof };
+  }
+}
+
+/** All but the certificate: shows that the name can be proven, at the cost of no certificate. */
+export async function rehearse(attempt: Attempt): Promise<void> {
+  const failed: { readonly type: ChallengeType; readonly why: string }[] = [];
+  while ((await prove(attempt, (await place(attempt)).order, failed)) === 'failed');
+}
+
+interface Open {
+  readonly order: Order;
+  readonly key: string;
+}
+
+async function place({ client, wish, keep }: Attempt): Promise<Open> {
+  const key = generateKeyPem();
+  const order = await client.newOrder(wish.name, wish.replaces);
+  await keep({ url: order.url, key });
+  return { order, key };
+}
+
+/** undefined: there is none that can still become a certificate. */
+async function resume({ client, placed }: Attempt): Promise<Open | undefined> {
+  if (placed === undefined) return undefined;
+  try {
+    const order = await client.order(placed.url);
+    return order.status === 'invalid' ? undefined : { order, key: placed.key };
+  } catch (error) {
+    // An issuer forgets orders; one that cannot be reached is another matter.
+    if (error instanceof IssuerError && [403, 404].includes(error.status)) return undefined;
+    throw error;
+  }
+}
+
+type Failed = { readonly type: ChallengeType; readonly why: string }[];
+
+/** By one challenge; a failed one ends its order, so that the next one needs a new order. */
+async function prove(attempt: Attempt, order: Order, failed: Failed): Promise<ChallengeType | undefined | 'failed'> {
+  const { client, wish, answering } = attempt;
+  if (order.status !== 'pending') return undefined;
+  const [url] = order.authorizations;
+  if (url === undefined || order.authorizations.length > 1) {
+    throw new IssuerError('rubbish', `the order for ${wish.name} has ${order.authorizations.length} authorizations`);
+  }
+  const authorization = await client.authorization(url);
+  if (authorization.status === 'valid') return undefined;
+  if (authorization.status !== 'pending') {
+    // Left behind by an attempt that was cut off.
+    if (failed.length === 0 && attempt.placed?.url === order.url) return 'failed';
+    throw new IssuerError('unauthorized', `the authorization for ${wish.name} is ${authorization.status}`);
+  }
+  const challenge = choose(authorization, wish, failed);
+  const type = challenge.type as ChallengeType;
+  let checked: Authorization;
+  try {
+    await answering.present(type, wish.name, challenge.token, await client.keyAuthorization(challenge.token));
+    checked = await client.check(url, challenge);
+  } finally {
+    await answering.withdraw(challenge.token);
+  }
+  if (checked.status === 'valid') return type;
+  failed.push({ type, why: checked.challenges.find((each) => each.type === type)?.error ?? `it is ${checked.status}` });
+  return 'failed';
+}
+
+function choose(authorization: Authorization, wish: Wish, failed: Failed) {
+  const isFailed = (type: string) => failed.some((each) => each.type === type);
+  const offered = authorization.challenges.filter(({ status }) => status === 'pending');
+  for (const type of wish.challenges) {
+    const found = offered.find((each) => each.type === type);
+    if (found !== undefined && !isFailed(type)) return found;
+  }
+  if (failed.length > 0) {
+    const reasons = failed.map(({ type, why }) => `${type}: ${why}`).join('; ');
+    throw new IssuerError('unauthorized', `the issuer could not see that ${wish.name} is ours: ${reasons}`);
+  }
+  const types = offered.map(({ type }) => type).join(', ') || 'none';
+  const allowed = wish.challenges.join(', ');
+  throw new IssuerError(
+    'challenge',
+    `for ${wish.name} the issuer offers the challenges ${types}, and ACME_CHALLENGES (challenges) allows ${allowed}`,
+  );
+}
+
+/** RFC 8555 §7.4: from `ready` on. */
+async function finish(client: AcmeClient, given: Order, name: string, key: string): Promise<Order> {
+  let order = given;
+  // An authorization that is valid may reach its order a moment later.
+  if (order.status === 'ready' || order.status === 'pending') {
+    order = await client.finalize(order, await makeRequest(name, key));
+  } else if (order.status === 'processing') {
+    order = await client.settled(order);
+  }
+  if (order.status === 'valid') return order;
+  throw new IssuerError('order', `the order for ${name} is ${order.status}: ${order.error ?? 'no reason given'}`);
+}
+
+async function fetchChain({ client, wish, now }: Attempt, order: Order, key: string): Promise<string> {
+  if (order.certificate === undefined) throw new IssuerError('rubbish', 'the order is valid and has no certificate');
+  const chains = await client.chains(order.certificate);
+  const { preferredChain } = client.issuer;
+  const wanted = chains.find((chain) => preferredChain !== undefined && leadsTo(chain, preferredChain)) ?? chains[0]!;
+  const problem = problemOfChain(wanted, wish.name, key, now());
+  if (problem !== undefined) throw new IssuerError('rubbish', `what the issuer sent for ${wish.name} ${problem}`);
+  return wanted;
+}
+
+/** The certificates of a chain, leaf first. Throws when one cannot be read. */
+export function splitChain(chain: string): X509Certificate[] {
+  const blocks = chain.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.slice(0, 10).map((block) => new X509Certificate(block));
+}
+
+function leadsTo(chain: string, commonName: string): boolean {
+  try {
+    const last = splitChain(chain).at(-1);
+    return last?.issuer.split('\n').includes(`CN=${commonName}`) === true;
+  } catch {
+    return false;
+  }
+}
+
+/** undefined: it can be served. */
+export function problemOfChain(chain: string, name: string, key: string, now: number): string | undefined {
+  let certificates: X509Certificate[];
+  try {
+    certificates = splitChain(chain);
+  } catch {
+    return 'has a certificate that cannot be read';
+  }
+  const [leaf] = certificates;
+  if (leaf === undefined) return 'is no certificate';
+  if (!isKeyOf(leaf, key)) return 'is not for the key that was asked for';
+  if (!coversName(leaf, name) && !(leaf.subjectAltName ?? '').split(', ').includes(`DNS:${name}`)) {
+    return `is not for this name, but for ${leaf.subjectAltName?.slice(0, 200)}`;
+  }
+  for (let i = 1; i < certificates.length; i++) {
+    if (!certificates[i - 1]!.checkIssued(certificates[i]!)) return 'is a chain whose parts do not belong together';
+  }
+  return leaf.validToDate.getTime() <= now ? 'is over already' : undefined;
+}
+
+function isKeyOf(leaf: X509Certificate, pem: string): boolean {
+  try {
+    return leaf.checkPrivateKey(createPrivateKey(pem));
+  } catch {
+    return false;
+  }
+}

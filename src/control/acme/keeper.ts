@@ -1,0 +1,306 @@
+// Keeps the certificate of one name: has it issued, renews it in time, and waits as long as failures and issuers demand.
+
+import { createHash } from 'node:crypto';
+import type { LoadedCertificate } from '../certificate-source.ts';
+import type { ChallengeType, Issuance, Issuer } from '../configuration.ts';
+import type { AcmeClient, Means } from './client.ts';
+import { type Answering, issue, type PlacedOrder, problemOfChain, rehearse, splitChain } from './issue.ts';
+import type { OrderCounts } from './measures.ts';
+import {
+  type Course,
+  fileName,
+  loadCertificate,
+  loadCourse,
+  type StoredCertificate,
+  storeCertificate,
+  storeCourse,
+} from './records.ts';
+import { ariPause, backoff, type RenewalWindow, readWindow, renewalByAge, restAfterIssue } from './renewal.ts';
+import { StorageError } from './storage.ts';
+import { IssuerError } from './transport.ts';
+import { renewalIdOf } from './x509.ts';
+
+/** Another process of the same store may have renewed: we look this often, at least. In ms. */
+const LOOK_AGAIN = 3_600_000;
+/** While another process has the lock. */
+const OTHERS_TURN = 2_000;
+/** When the store cannot be written: nothing is ordered meanwhile. */
+const STORAGE_PAUSE = 60_000;
+/** How often an order that was cut off by a restart is taken up again at once. */
+const MAX_RESUMED = 3;
+
+/** What all names share. */
+export interface Shared extends Means {
+  readonly answering: Answering;
+  readonly counts: OrderCounts;
+  client(issuer: Issuer): AcmeClient;
+  /** Runs it when few enough others do. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
+  /** Something that is told of us became something else. Resolves when it is in force. */
+  changed(): Promise<void>;
+}
+
+export class Keeper {
+  readonly name: string;
+  /** undefined: nothing was ever issued. */
+  loaded: LoadedCertificate | undefined;
+  /** Why there is no newer one, in words. */
+  problem: string | undefined;
+  readonly #issuance: Issuance;
+  readonly #shared: Shared;
+  #stored: StoredCertificate | undefined;
+  /** What the store has still to be told of the certificate that was issued. */
+  #unsaved: Course | undefined;
+  /** The issuer's word on the certificate with this id. */
+  #ari: { readonly id: string; readonly window: RenewalWindow | undefined; readonly askAgain: number } | undefined;
+  #isFirstStep = true;
+
+  constructor(name: string, issuance: Issuance, shared: Shared) {
+    this.name = name;
+    this.#issuance = issuance;
+    this.#shared = shared;
+  }
+
+  /** Takes what is in the store. */
+  async load(): Promise<void> {
+    try {
+      const stored = await loadCertificate(this.#shared.storage, this.name);
+      if (stored !== undefined) this.#take(stored);
+    } catch (error) {
+      this.problem = (error as Error).message;
+    }
+  }
+
+  /** Until the signal is raised. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let pause = STORAGE_PAUSE;
+      try {
+        pause = await this.#step(signal);
+      } catch (error) {
+        // The store, or a mistake of ours: what is served stays.
+        await this.#tell((error as Error).message, signal);
+      }
+      this.#isFirstStep = false;
+      await this.#shared.clock.wait(Math.min(LOOK_AGAIN, Math.max(0, pause)), signal);
+    }
+  }
+
+  /** Resolves to the ms until there may be something to do. */
+  async #step(signal: AbortSignal): Promise<number> {
+    const { clock, storage } = this.#shared;
+    await this.#synchronize(signal);
+    const due = await this.#due();
+    if (due > clock.now()) return due - clock.now();
+    return this.#shared.inTurn(async () => {
+      const lock = await storage.lock(fileName(this.name));
+      if (lock === undefined) return OTHERS_TURN;
+      try {
+        return signal.aborted ? 0 : await this.#attempt(signal);
+      } finally {
+        await lock.release();
+      }
+    });
+  }
+
+  /** With the lock held: whoever had it before may have done all there was to do. */
+  async #attempt(signal: AbortSignal): Promise<number> {
+    const { clock, storage, log } = this.#shared;
+    await this.#synchronize(signal);
+    const due = await this.#due();
+    if (due > clock.now()) return due - clock.now();
+    const course = await loadCourse(storage, this.name);
+    const wait = this.#mustWait(course);
+    if (wait > 0) return wait;
+
+    // As if it had failed: a process that dies in the middle must not begin anew as fast as it is started.
+    course.failures++;
+    course.notBefore = clock.now() + backoff(course.failures, undefined, clock.random());
+    await storeCourse(storage, this.name, course);
+    const reasons: string[] = [];
+    for (const issuer of this.#issuance.issuers) {
+      if ((course.pauses[issuer.directory] ?? 0) > clock.now()) continue;
+      const host = hostOf(issuer);
+      try {
+        await this.#issueFrom(issuer, course, signal);
+        this.#shared.counts.count(host, 'issued');
+        const ends = this.loaded!.notAfter.toISOString();
+        log.info('a certificate was issued', { name: this.name, issuer: host, not_after: ends });
+        await this.#shared.changed();
+        return 0;
+      } catch (error) {
+        if (signal.aborted) return 0;
+        this.#shared.counts.count(host, 'failed');
+        reasons.push((error as Error).message);
+        await this.#noteFailure(issuer, course, error as Error);
+      }
+    }
+    const until = Math.max(course.notBefore, this.#pausedUntil(course));
+    if (reasons.length > 0) await this.#tell(reasons.join('; then '), signal, until);
+    return until - clock.now();
+  }
+
+  async #issueFrom(issuer: Issuer, course: Course, signal: AbortSignal): Promise<void> {
+    const { storage, clock, answering } = this.#shared;
+    const client = this.#shared.client(issuer);
+    const wish = { name: this.name, challenges: this.#challenges(course), replaces: this.#replaces(issuer) };
+    const isResumed = course.order?.directory === issuer.directory;
+    const keep = async (order: PlacedOrder) => {
+      course.order = { ...order, directory: issuer.directory, resumed: 0 };
+      await storeCourse(storage, this.name, course);
+    };
+    const placed = isResumed ? course.order : undefined;
+    if (placed !== undefined) {
+      course.order = { ...course.order!, resumed: course.order!.resumed + 1 };
+      await storeCourse(storage, this.name, course);
+    } else if (issuer.rehearsal !== undefined && (this.#stored === undefined || course.failures > 1)) {
+      const rehearsal = this.#shared.client({
+        ...issuer,
+        directory: issuer.rehearsal,
+        eab: undefined,
+        profile: undefined,
+      });
+      const now = () => clock.now();
+      await rehearse({ client: rehearsal, wish, answering, placed: undefined, keep: async () => {}, now });
+    }
+    const made = { client, wish, answering, placed, keep, now: () => clock.now() };
+    const { chain, key, challenge } = await issue(made);
+    this.#take({ directory: issuer.directory, chain, key });
+    const { loaded } = this;
+    const lifetime = loaded!.notAfter.getTime() - loaded!.notBefore.getTime();
+    this.#unsaved = {
+      ...(challenge === undefined ? {} : { challenge }),
+      ...{ failures: 0, notBefore: 0, pauses: { [issuer.directory]: clock.now() + restAfterIssue(lifetime) } },
+    };
+    await this.#save().catch((error: Error) => this.#tell(error.message, signal));
+  }
+
+  /** Keeps what was issued, and that nothing is left to do. */
+  async #save(): Promise<void> {
+    const { storage } = this.#shared;
+    const course = this.#unsaved;
+    if (course === undefined) return;
+    try {
+      await storeCertificate(storage, this.name, this.#stored!);
+      await storeCourse(storage, this.name, course);
+    } catch (error) {
+      throw new StorageError(`the new certificate is served, but could not be kept: ${(error as Error).message}`);
+    }
+    this.#unsaved = undefined;
+    this.problem = undefined;
+  }
+
+  async #noteFailure({ directory }: Issuer, course: Course, error: Error): Promise<void> {
+    if (error instanceof IssuerError && error.retryAfter !== undefined) {
+      course.pauses[directory] = this.#shared.clock.now() + error.retryAfter;
+    }
+    // An order that the issuer has not refused may still become a certificate.
+    const isOpen = error instanceof IssuerError && ['unreachable', 'timeout', 'busy'].includes(error.type);
+    if (!isOpen || (course.order?.resumed ?? 0) >= MAX_RESUMED) delete course.order;
+    await storeCourse(this.#shared.storage, this.name, course);
+  }
+
+  /** When every issuer wants a pause: the end of the first one. */
+  #pausedUntil({ pauses }: Course): number {
+    return Math.min(...this.#issuance.issuers.map(({ directory }) => pauses[directory] ?? 0));
+  }
+
+  #mustWait(course: Course): number {
+    const mayResume = this.#isFirstStep && course.order !== undefined && course.order.resumed < MAX_RESUMED;
+    const until = Math.max(mayResume ? 0 : course.notBefore, this.#pausedUntil(course));
+    return until - this.#shared.clock.now();
+  }
+
+  /** What worked last comes first. */
+  #challenges({ challenge }: Course): ChallengeType[] {
+    return this.#issuance.challenges.toSorted((a, b) => Number(b === challenge) - Number(a === challenge));
+  }
+
+  #replaces({ directory }: Issuer): string | undefined {
+    return this.#stored?.directory === directory ? this.#ari?.id : undefined;
+  }
+
+  /** The store and what we serve become one again. */
+  async #synchronize(signal: AbortSignal): Promise<void> {
+    const { storage } = this.#shared;
+    if (this.#unsaved !== undefined) {
+      await this.#save();
+      await this.#shared.changed();
+    }
+    const stored = await loadCertificate(storage, this.name);
+    if (stored === undefined || stored.chain === this.#stored?.chain) return;
+    if (this.#take(stored)) {
+      this.problem = undefined;
+      if (!signal.aborted) await this.#shared.changed();
+    }
+  }
+
+  /** False when it cannot be served. */
+  #take(stored: StoredCertificate): boolean {
+    if (problemOfChain(stored.chain, this.name, stored.key, Number.NEGATIVE_INFINITY) !== undefined) return false;
+    const [leaf] = splitChain(stored.chain);
+    const { chain, key } = stored;
+    this.#stored = stored;
+    this.loaded = {
+      origin: 'acme',
+      place: this.name,
+      certificate: { names: [this.name], chain, key },
+      issuer: leaf!.issuer.split('\n').join(', '),
+      notBefore: leaf!.validFromDate,
+      notAfter: leaf!.validToDate,
+    };
+    return true;
+  }
+
+  /** When the next one is to be ordered, in ms of the wall clock. */
+  async #due(): Promise<number> {
+    const { loaded } = this;
+    const issuer = this.#issuance.issuers.find(({ directory }) => directory === this.#stored?.directory);
+    // Of an issuer that is not asked any more, as after a trial with a staging directory.
+    if (loaded === undefined || issuer === undefined) return 0;
+    const [notBefore, notAfter] = [loaded.notBefore.getTime(), loaded.notAfter.getTime()];
+    const byAge = renewalByAge({ notBefore, notAfter }, chanceOf(loaded));
+    const window = await this.#window(issuer, loaded);
+    return window === undefined || window.at >= notAfter ? byAge : window.at;
+  }
+
+  async #window(issuer: Issuer, loaded: LoadedCertificate): Promise<RenewalWindow | undefined> {
+    const { clock, log } = this.#shared;
+    const id = await renewalIdOf(loaded.certificate.chain);
+    if (id === undefined) return undefined;
+    const before = this.#ari?.id === id ? this.#ari : undefined;
+    if (before !== undefined && before.askAgain > clock.now()) return before.window;
+    let window = before?.window;
+    let retryAfter: number | undefined;
+    try {
+      const answer = await this.#shared.client(issuer).renewalInfo(id);
+      retryAfter = answer?.retryAfter;
+      window = answer === undefined ? undefined : readWindow(answer.json(), before?.window, chanceOf(loaded));
+      if (window !== undefined && window !== before?.window) {
+        const [from, to] = [window.start, window.end].map((each) => new Date(each).toISOString());
+        log.info('the issuer suggests when to renew', { name: this.name, from, to });
+      }
+    } catch (error) {
+      // RFC 9773 §4.3: renewal goes on without it.
+      log.debug('the issuer did not say when to renew', { name: this.name, error: (error as Error).message });
+    }
+    this.#ari = { id, window, askAgain: clock.now() + ariPause(retryAfter) };
+    return window;
+  }
+
+  async #tell(problem: string, signal: AbortSignal, until?: number): Promise<void> {
+    if (signal.aborted) return;
+    const next = until === undefined ? '' : `; the next attempt is at ${new Date(until).toISOString()}`;
+    this.problem = problem + next;
+    await this.#shared.changed().catch(() => {});
+  }
+}
+
+/** From 0 to 1, the same each time for one certificate: restarts draw no new lots. */
+function chanceOf({ certificate }: LoadedCertificate): number {
+  return createHash('sha256').update(certificate.chain).digest().readUInt32BE(0) / 2 ** 32;
+}
+
+function hostOf({ directory }: Issuer): string {
+  return new URL(directory).host;
+}

@@ -1,0 +1,76 @@
+// What is kept of a name: its certificate with its key, and how its orders went. Read strictly, for a store may be shared or damaged.
+
+import type { ChallengeType } from '../configuration.ts';
+import type { PlacedOrder } from './issue.ts';
+import type { RenewalWindow } from './renewal.ts';
+import type { Storage } from './storage.ts';
+
+/** In one file, so that a pair is never half of one and half of another. */
+export interface StoredCertificate {
+  /** The URL of the issuer's directory. */
+  readonly directory: string;
+  /** PEM. */
+  readonly chain: string;
+  readonly key: string;
+}
+
+/** Outlives the process: a crash loop must not become a loop of orders. Times in ms of the wall clock. */
+export interface Course {
+  /** In a row. */
+  failures: number;
+  /** No attempt before; written ahead of each, as if it had failed already. */
+  notBefore: number;
+  /** By directory: until when an issuer is left alone, because it asked for that or has just issued. */
+  pauses: Record<string, number>;
+  /** What worked last. */
+  challenge?: ChallengeType;
+  /** Under way, or cut off. */
+  order?: PlacedOrder & { readonly directory: string; readonly resumed: number };
+  /** Its issuer's word on the certificate with this id. */
+  ari?: { readonly id: string; readonly window?: RenewalWindow; readonly askAgain: number };
+}
+
+const certificateName = (name: string) => `certificates/${fileName(name)}.json`;
+const courseName = (name: string) => `courses/${fileName(name)}.json`;
+
+/** `_` is no label of a name that anybody could ask for. */
+export function fileName(name: string): string {
+  return name.replace(/^\*/, '_');
+}
+
+export async function loadCertificate(storage: Storage, name: string): Promise<StoredCertificate | undefined> {
+  const { directory, chain, key } = await readJson(storage, certificateName(name));
+  if (typeof directory !== 'string' || typeof chain !== 'string' || typeof key !== 'string') return undefined;
+  return { directory, chain, key };
+}
+
+export async function storeCertificate(storage: Storage, name: string, certificate: StoredCertificate): Promise<void> {
+  await storage.store(certificateName(name), writeJson(certificate));
+}
+
+export async function loadCourse(storage: Storage, name: string): Promise<Course> {
+  const read = await readJson(storage, courseName(name));
+  const { failures, notBefore, pauses } = read;
+  const isWhole = Number.isSafeInteger(failures) && Number.isFinite(notBefore) && typeof pauses === 'object';
+  return isWhole && pauses !== null ? (read as unknown as Course) : { failures: 0, notBefore: 0, pauses: {} };
+}
+
+export async function storeCourse(storage: Storage, name: string, course: Course): Promise<void> {
+  await storage.store(courseName(name), writeJson(course));
+}
+
+/** What is damaged counts as missing: it is written anew. */
+async function readJson(storage: Storage, name: string): Promise<Record<string, unknown>> {
+  const bytes = await storage.load(name);
+  if (bytes === undefined) return {};
+  try {
+    const value: unknown = JSON.parse(bytes.toString());
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function writeJson(value: object): Buffer {
+  return Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
+}

@@ -1,0 +1,69 @@
+// When: to renew a certificate, by its issuer's word (ARI, RFC 9773) or by its age, and to try again after a failure. Pure.
+
+const MINUTE = 60_000;
+const HOUR = 3_600_000;
+const DAY = 86_400_000;
+
+/** Certificates below this lifetime are renewed at half of it, so that a failure leaves time for the next try. */
+const SHORT_LIVED = 10 * DAY;
+/** How far renewals are spread, as a part of the lifetime: many that were issued at once are not renewed at once. */
+const SPREAD = 0.05;
+
+/** RFC 9773 §4.3.1 and §4.3.2: what a server that says nothing means, and the bounds that a client should keep. */
+const ARI_PAUSE = 6 * HOUR;
+const SHORTEST_ARI_PAUSE = MINUTE;
+const LONGEST_ARI_PAUSE = DAY;
+
+/** Failures that follow each other: 1, 4, 16, 64 minutes and so on, to a day. */
+const FIRST_BACKOFF = MINUTE;
+const LONGEST_BACKOFF = DAY;
+const BACKOFF_FACTOR = 4;
+
+/** Times in ms of the wall clock. */
+export interface Lifetime {
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** What an issuer suggests, and the moment in it that was drawn for us. */
+export interface RenewalWindow {
+  readonly start: number;
+  readonly end: number;
+  readonly at: number;
+}
+
+/** `chance` from 0 to 1, the same each time for one certificate. */
+export function renewalByAge({ notBefore, notAfter }: Lifetime, chance: number): number {
+  const lifetime = notAfter - notBefore;
+  const part = lifetime < SHORT_LIVED ? 1 / 2 : 2 / 3;
+  return notBefore + lifetime * (part - SPREAD * chance);
+}
+
+/** Reads an issuer's answer; undefined: it makes no sense. `before`: the window that was drawn from last. */
+export function readWindow(
+  answer: Readonly<Record<string, unknown>>,
+  before: RenewalWindow | undefined,
+  chance: number,
+): RenewalWindow | undefined {
+  const { start, end } = (answer.suggestedWindow ?? {}) as Record<string, unknown>;
+  const [from, to] = [start, end].map((each) => (typeof each === 'string' ? Date.parse(each) : Number.NaN));
+  if (!(from! < to!)) return undefined;
+  if (before?.start === from && before?.end === to) return before;
+  return { start: from!, end: to!, at: from! + (to! - from!) * chance };
+}
+
+/** How long an answer of ARI holds, in ms. */
+export function ariPause(retryAfter: number | undefined): number {
+  return Math.min(LONGEST_ARI_PAUSE, Math.max(SHORTEST_ARI_PAUSE, retryAfter ?? ARI_PAUSE));
+}
+
+/** The pause after so many failures in a row, in ms; what the issuer asks for counts when it is longer. */
+export function backoff(failures: number, retryAfter: number | undefined, chance: number): number {
+  const pause = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * BACKOFF_FACTOR ** (failures - 1));
+  return Math.max(pause * (1 + chance / 4), retryAfter ?? 0);
+}
+
+/** How long an issuer is left alone after it has issued, in ms: should its ARI always say "now", or our clock be wrong. */
+export function restAfterIssue(lifetime: number): number {
+  return Math.min(DAY, lifetime / 10);
+}

@@ -1,0 +1,62 @@
+// When a certificate is renewed, by its age or its issuer's word, and when a failure may be tried again.
+
+import t from 'tap';
+import { ariPause, backoff, readWindow, renewalByAge } from '../../../src/control/acme/renewal.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+t.test('by age: two thirds of the lifetime, half of a short one, and a little earlier by chance', async (t) => {
+  const due = (days: number, chance: number) => renewalByAge({ notBefore: 0, notAfter: days * DAY }, chance) / DAY;
+  t.equal(due(90, 0), 60);
+  t.equal(due(90, 1).toFixed(3), '55.500');
+  t.equal(due(64, 0).toFixed(3), '42.667');
+  t.equal(due(6, 0), 3);
+  t.equal(due(6, 1).toFixed(3), '2.700');
+  t.equal(due(10, 0).toFixed(3), '6.667', 'ten days are not short');
+});
+
+t.test('by the issuer: a moment of its window, the same one while the window stays', async (t) => {
+  const start = '2026-11-20T00:00:00Z';
+  const end = '2026-11-22T00:00:00Z';
+  const window = readWindow({ suggestedWindow: { start, end }, explanationURL: 'https://x.test/' }, undefined, 0.25)!;
+  t.equal(new Date(window.at).toISOString(), '2026-11-20T12:00:00.000Z');
+  t.equal(readWindow({ suggestedWindow: { start, end } }, window, 0.9), window);
+  const moved = readWindow(
+    { suggestedWindow: { start: '2026-11-01T00:00:00Z', end: '2026-11-02T00:00:00Z' } },
+    window,
+    0,
+  );
+  t.equal(new Date(moved!.at).toISOString(), '2026-11-01T00:00:00.000Z');
+});
+
+t.test('a window that makes no sense is none', async (t) => {
+  const [start, end] = ['2026-11-20T00:00:00Z', '2026-11-22T00:00:00Z'];
+  for (const answer of [
+    {},
+    { suggestedWindow: null },
+    { suggestedWindow: 'soon' },
+    { suggestedWindow: { start } },
+    { suggestedWindow: { start: end, end: start } },
+    { suggestedWindow: { start, end: start } },
+    { suggestedWindow: { start: 5, end: 6 } },
+    { suggestedWindow: { start: 'x', end } },
+  ]) {
+    t.equal(readWindow(answer, undefined, 0.5), undefined, JSON.stringify(answer));
+  }
+});
+
+t.test('the issuer is asked again when it likes, but neither each second nor never', async (t) => {
+  t.equal(ariPause(undefined), 6 * HOUR);
+  t.equal(ariPause(0), 60_000);
+  t.equal(ariPause(7 * DAY), DAY);
+  t.equal(ariPause(2 * HOUR), 2 * HOUR);
+});
+
+t.test('failures back off to a day, and an issuer that asks for more gets it', async (t) => {
+  const minutes = (failures: number) => backoff(failures, undefined, 0) / 60_000;
+  t.strictSame([1, 2, 3, 4, 5, 6, 7, 50].map(minutes), [1, 4, 16, 64, 256, 1024, 1440, 1440]);
+  t.equal(backoff(1, undefined, 1), 75_000);
+  t.equal(backoff(1, 3 * HOUR, 0), 3 * HOUR);
+  t.equal(backoff(4, 1_000, 0), 64 * 60_000);
+});
