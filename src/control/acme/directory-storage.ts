@@ -77,32 +77,46 @@ export class DirectoryStorage implements Storage {
   async lock(name: string): Promise<Lock | undefined> {
     const path = `${this.#path(`locks/${name}`)}.lock`;
     const token = `${IDENTITY} ${process.pid} ${randomBytes(16).toString('hex')}`;
-    const temporary = join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
+    // Before others can see it: what this process does not hold is taken for left over.
+    HELD.add(token);
+    let taken = false;
     try {
       await this.#makeFolder(dirname(path));
-      await writeWhole(temporary, Buffer.from(token));
-      const taken = (await tryLink(temporary, path)) || ((await this.#clear(path)) && (await tryLink(temporary, path)));
+      taken = (await place(path, token)) || ((await this.#clear(path, token)) && (await place(path, token)));
       return taken ? new DirectoryLock(path, token, this.#now) : undefined;
     } catch (error) {
       throw explain(error, 'lock', path);
     } finally {
-      await rm(temporary, { force: true }).catch(() => {});
+      if (!taken) HELD.delete(token);
     }
   }
 
-  /** Removes a lock whose holder is gone. True when it may be tried again. */
-  async #clear(path: string): Promise<boolean> {
-    const seen = await readFile(path, 'latin1').catch(() => undefined);
+  /**
+   * Removes a lock whose holder is gone. True when it may be tried again. Only who holds the right to sweep removes what is another
+   * one's, and looks once more first: between a look and a removal the lock may have got its next holder.
+   */
+  async #clear(path: string, token: string): Promise<boolean> {
+    if (!(await this.#isAbandoned(path))) return false;
+    const sweep = `${path}.sweep`;
+    if (!(await place(sweep, token))) {
+      // Another one is at it, or was killed in the middle of it: then the next one finds the way free.
+      if (await this.#isAbandoned(sweep)) await rm(sweep, { force: true });
+      return false;
+    }
+    try {
+      if (await this.#isAbandoned(path)) await rm(path, { force: true });
+      return true;
+    } finally {
+      await rm(sweep, { force: true });
+    }
+  }
+
+  /** False for one that is not there. */
+  async #isAbandoned(path: string): Promise<boolean> {
+    const token = await readFile(path, 'latin1').catch(() => undefined);
     const stats = await stat(path).catch(() => undefined);
-    if (seen === undefined || stats === undefined) return true;
-    if (!isGone(seen) && this.#now() - stats.mtimeMs < ABANDONED_AFTER) return false;
-    const aside = join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
-    // Of several that see it abandoned one only can move it. Should that have been a new one already, it is put back.
-    await rename(path, aside).catch(() => {});
-    const moved = await readFile(aside, 'latin1').catch(() => undefined);
-    if (moved !== undefined && moved !== seen) await tryLink(aside, path);
-    await rm(aside, { force: true });
-    return true;
+    if (token === undefined || stats === undefined) return false;
+    return isGone(token) || this.#now() - stats.mtimeMs >= ABANDONED_AFTER;
   }
 
   #path(name: string): string {
@@ -129,7 +143,6 @@ class DirectoryLock implements Lock {
   constructor(path: string, token: string, now: () => number) {
     this.#path = path;
     this.#token = token;
-    HELD.add(token);
     this.#heartbeat = setInterval(() => {
       this.#beat(now()).catch(() => {});
     }, HEARTBEAT).unref();
@@ -199,14 +212,18 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** False when there is something of that name. */
-async function tryLink(from: string, to: string): Promise<boolean> {
+/** A file that is seen with all of its text or not at all. False when there is something of that name. */
+async function place(path: string, text: string): Promise<boolean> {
+  const temporary = join(dirname(path), `${TEMPORARY}${randomBytes(8).toString('hex')}`);
   try {
-    await link(from, to);
+    await writeWhole(temporary, Buffer.from(text));
+    await link(temporary, path);
     return true;
   } catch (error) {
     if (isCode(error, 'EEXIST')) return false;
     throw error;
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {});
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
@@ -82,8 +82,18 @@ t.test('a lock whose holder was killed is free at once, for one of those that wa
   t.equal(await storage.lock('a.example'), undefined, 'while it lives');
   child.kill('SIGKILL');
   await once(child, 'exit');
-  const taken = await Promise.all(Array.from({ length: 8 }, () => new DirectoryStorage(root).lock('a.example')));
-  t.equal(taken.filter((lock) => lock !== undefined).length, 1);
+  const path = join(root, 'locks', 'a.example.lock');
+  const left = readFileSync(path);
+  const holders: number[] = [];
+  for (let round = 0; round < 40; round++) {
+    writeFileSync(path, left);
+    const taken = await Promise.all(Array.from({ length: 8 }, () => new DirectoryStorage(root).lock('a.example')));
+    const held = taken.filter((lock) => lock !== undefined);
+    holders.push(held.length);
+    for (const lock of held) await lock.release();
+  }
+  t.same(holders, Array(40).fill(1));
+  t.same(readdirSync(join(root, 'locks')), [], 'nothing is left behind');
 });
 
 t.test('a lock of another machine is free once nobody has touched it for a minute', async (t) => {
