@@ -5,19 +5,19 @@ import { DirectoryStorage } from './acme/directory-storage.ts';
 import { problemOfChain, splitChain } from './acme/issue.ts';
 import { loadCertificate } from './acme/records.ts';
 import type { Configuration } from './configuration.ts';
-import { type Finding, fail, ok, warn } from './finding.ts';
+import { type Diagnosis, fail, ok, warn } from './diagnosis.ts';
 
 const DAY = 86_400_000;
 
 export interface Issued {
-  readonly findings: readonly Finding[];
+  readonly diagnoses: readonly Diagnosis[];
   /** Of the leaves, SHA-256. */
   readonly fingerprints: readonly string[];
 }
 
 export async function examineIssued({ issuance, certsDirectory }: Configuration, now: Date): Promise<Issued> {
   const storage = new DirectoryStorage(join(certsDirectory, 'acme'));
-  const findings: Finding[] = [];
+  const diagnoses: Diagnosis[] = [];
   const fingerprints: string[] = [];
   for (const name of issuance.flatMap(({ names }) => names)) {
     try {
@@ -25,16 +25,16 @@ export async function examineIssued({ issuance, certsDirectory }: Configuration,
       const problem = stored === undefined ? 'is not issued yet' : problemOfChain(stored.chain, name, stored.key, +now);
       if (stored === undefined || problem !== undefined) {
         const todo = 'Portico does so when it runs: /readyz?verbose on the admin listener says what stands against it';
-        findings.push(warn('certificate', `that of ${name} ${problem}`, todo));
+        diagnoses.push(warn('certificate', `that of ${name} ${problem}`, todo));
         continue;
       }
       const [leaf] = splitChain(stored.chain);
       const days = Math.floor((leaf!.validToDate.getTime() - now.getTime()) / DAY);
       fingerprints.push(leaf!.fingerprint256);
-      findings.push(ok('certificate', `${name}, issued by ${new URL(stored.directory).host}, ${days} days left`));
+      diagnoses.push(ok('certificate', `${name}, issued by ${new URL(stored.directory).host}, ${days} days left`));
     } catch (error) {
-      findings.push(fail('certificate', (error as Error).message, 'run this as the user that Portico runs as'));
+      diagnoses.push(fail('certificate', (error as Error).message, 'run this as the user that Portico runs as'));
     }
   }
-  return { findings, fingerprints };
+  return { diagnoses, fingerprints };
 }

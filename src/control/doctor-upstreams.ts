@@ -4,8 +4,8 @@ import { isIP } from 'node:net';
 import type { Endpoint, Pool } from '../model/snapshot.ts';
 import { compile } from './compile.ts';
 import type { Configuration } from './configuration.ts';
+import { type Diagnosis, fail, ok, warn } from './diagnosis.ts';
 import { askPage, type Page, type World } from './doctor-probe.ts';
-import { type Finding, fail, ok, warn } from './finding.ts';
 import type { LoadedFiles } from './materials.ts';
 import { writeEndpoint } from './values.ts';
 
@@ -17,15 +17,15 @@ export async function examineUpstreams(
   configuration: Configuration,
   { authorities }: LoadedFiles,
   world: World,
-): Promise<{ findings: Finding[]; pages: Page[] }> {
+): Promise<{ diagnoses: Diagnosis[]; pages: Page[] }> {
   const { pools } = compile(configuration, {
     ...{ generation: 0, certificates: [], authorities, ticketKeys: new Uint8Array(0) },
   });
   const pages: Page[] = [];
   const all = pools.flatMap((pool) => pool.endpoints.map((endpoint) => examineEndpoint(pool, endpoint)));
-  return { findings: await Promise.all(all), pages };
+  return { diagnoses: await Promise.all(all), pages };
 
-  async function examineEndpoint(pool: Pool, endpoint: Endpoint): Promise<Finding> {
+  async function examineEndpoint(pool: Pool, endpoint: Endpoint): Promise<Diagnosis> {
     const about = `upstream ${pool.name} ${writeEndpoint(endpoint)}`;
     try {
       if (isIP(endpoint.host) === 0) await world.addressesOf(endpoint.host);
@@ -54,7 +54,7 @@ function useOf({ hosts }: Configuration, pool: Pool): { readonly host: string; r
   return uses[0] ?? { host: pool.host ?? 'localhost', isApi: false };
 }
 
-function unreachable(about: string, { tls }: Endpoint, error: NodeJS.ErrnoException, patience: number): Finding {
+function unreachable(about: string, { tls }: Endpoint, error: NodeJS.ErrnoException, patience: number): Diagnosis {
   if (error.code === 'ECONNREFUSED') {
     return fail(about, 'refuses connections', 'start it, or wait: a backend may take minutes; or correct the port');
   }
@@ -69,7 +69,7 @@ function unreachable(about: string, { tls }: Endpoint, error: NodeJS.ErrnoExcept
 }
 
 /** A frontend that has its page for every path looks healthy under any URL: only body and type tell. */
-function judgePage(about: string, isApi: boolean, root: Page, nowhere: Page | Error): Finding {
+function judgePage(about: string, isApi: boolean, root: Page, nowhere: Page | Error): Diagnosis {
   const { status, type } = root;
   const isPage = (page: Page | Error) => !(page instanceof Error) && page.status === 200 && page.type === 'text/html';
   const answers = `${status}${type === '' ? '' : ` ${type}`} at /`;

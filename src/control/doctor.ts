@@ -8,10 +8,10 @@ import { CertificateStore } from './certificate-store.ts';
 import { namesOf } from './compile.ts';
 import type { Configuration, Environment } from './configuration.ts';
 import { callInstance, type Instance, socketPlaces } from './control-socket.ts';
+import { type Diagnosis, fail, line, ok, warn } from './diagnosis.ts';
 import { examineIssued } from './doctor-issued.ts';
 import { askCertificate, type Page, type World } from './doctor-probe.ts';
 import { examineUpstreams } from './doctor-upstreams.ts';
-import { type Finding, fail, line, ok, warn } from './finding.ts';
 import { type LoadedFiles, loadFiles } from './materials.ts';
 import { tryPort } from './ports.ts';
 import { ConfigError } from './problem.ts';
@@ -24,9 +24,9 @@ const MAX_SKEW = 60_000;
 const PATIENCE = 5_000;
 
 export async function doctor(file: string | undefined, environment: Environment): Promise<number> {
-  const findings = await examine(sourceOf(file, environment), environment, SYSTEM);
-  process.stdout.write(findings.map(line).join(''));
-  const count = (level: Finding['level']) => findings.filter((each) => each.level === level).length;
+  const diagnoses = await examine(sourceOf(file, environment), environment, SYSTEM);
+  process.stdout.write(diagnoses.map(line).join(''));
+  const count = (level: Diagnosis['level']) => diagnoses.filter((each) => each.level === level).length;
   process.stdout.write(`${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failures\n`);
   return count('fail') === 0 ? 0 : 1;
 }
@@ -47,7 +47,7 @@ function within<T>(asked: Promise<T>): Promise<T> {
 }
 
 /** Everything that was looked at, in an order to read. Never rejects for what is wrong: that is what it is to find. */
-export async function examine(source: Source, environment: Environment, world: World): Promise<Finding[]> {
+export async function examine(source: Source, environment: Environment, world: World): Promise<Diagnosis[]> {
   let configuration: Configuration;
   let files: LoadedFiles;
   try {
@@ -66,18 +66,18 @@ export async function examine(source: Source, environment: Environment, world: W
   const own = files.certificates
     .current()
     .map(({ certificate }) => new X509Certificate(certificate.chain).fingerprint256);
-  const findings = [
+  const diagnoses = [
     ...examineConfiguration(source, configuration),
     ...examineCertificates(files, world.now()),
-    ...issued.findings,
+    ...issued.diagnoses,
     ...examineInstance(instance),
     ...(await examinePorts(configuration, instance)),
-    ...upstreams.findings,
+    ...upstreams.diagnoses,
     ...(await examineNames(configuration, [...own, ...issued.fingerprints], instance, world)),
     ...examineTrust(configuration),
     ...examineClock(upstreams.pages, world.now()),
   ];
-  return findings.map((finding) => ({ ...finding, says: plain(finding.says, configuration) }));
+  return diagnoses.map((each) => ({ ...each, says: plain(each.says, configuration) }));
 }
 
 const NO_FILES: LoadedFiles = { certificates: new CertificateStore([], []), authorities: new Map() };
@@ -88,7 +88,7 @@ function plain(text: string, { secrets }: Configuration): string {
   return shown.replace(/[\p{Cc}\s]+/gu, ' ');
 }
 
-function examineConfiguration({ file }: Source, { demo, hosts, warnings }: Configuration): Finding[] {
+function examineConfiguration({ file }: Source, { demo, hosts, warnings }: Configuration): Diagnosis[] {
   const routes = hosts.reduce((sum, host) => sum + host.routes.length, 0);
   const what = demo ? 'no variable is set, the demo would be served' : `${hosts.length} hosts, ${routes} routes`;
   return [
@@ -97,7 +97,7 @@ function examineConfiguration({ file }: Source, { demo, hosts, warnings }: Confi
   ];
 }
 
-function examineCertificates({ certificates }: LoadedFiles, now: Date): Finding[] {
+function examineCertificates({ certificates }: LoadedFiles, now: Date): Diagnosis[] {
   return [
     ...certificates.current().map(({ certificate, notAfter, issuer }) => {
       const days = Math.floor((notAfter.getTime() - now.getTime()) / DAY);
@@ -123,7 +123,7 @@ async function findInstance(
     .finally(() => conversation.close()) as Promise<Instance | Error>;
 }
 
-function examineInstance(instance: Instance | Error | undefined): Finding[] {
+function examineInstance(instance: Instance | Error | undefined): Diagnosis[] {
   if (instance === undefined) return [ok('instance', 'none runs here that this user could reach')];
   if (instance instanceof Error) {
     return [fail('instance', instance.message, 'look at its log; run this as the user that Portico runs as')];
@@ -140,7 +140,7 @@ function examineInstance(instance: Instance | Error | undefined): Finding[] {
 function examinePorts(
   { listeners, admin }: Configuration,
   instance: Instance | Error | undefined,
-): Promise<readonly Finding[]> {
+): Promise<readonly Diagnosis[]> {
   const held = instance === undefined || instance instanceof Error ? [] : instance.ports;
   const all = [...listeners, { ...admin, name: 'admin' }].map(async (wanted) => {
     const about = `port ${wanted.port} (${wanted.name})`;
@@ -159,7 +159,7 @@ async function examineNames(
   ours: readonly string[],
   instance: Instance | Error | undefined,
   world: World,
-): Promise<readonly Finding[]> {
+): Promise<readonly Diagnosis[]> {
   if (configuration.demo || !configuration.listeners.some(({ kind }) => kind === 'tls')) return [];
   const own = world.ownAddresses();
   const runs = instance !== undefined && !(instance instanceof Error);
@@ -169,7 +169,7 @@ async function examineNames(
       .map(examineName),
   );
 
-  async function examineName(name: string): Promise<Finding> {
+  async function examineName(name: string): Promise<Diagnosis> {
     const about = `public name ${name}`;
     const addresses = await world.addressesOf(name).catch((error: Error) => error);
     if (addresses instanceof Error) {
@@ -198,7 +198,7 @@ async function examineNames(
   }
 }
 
-function examineTrust({ trustedProxies }: Configuration): Finding[] {
+function examineTrust({ trustedProxies }: Configuration): Diagnosis[] {
   const about = 'trusted proxies';
   if (trustedProxies.length === 0) return [ok(about, 'none: the client is who connects')];
   const wide = trustedProxies.filter((network) => {
@@ -212,7 +212,7 @@ function examineTrust({ trustedProxies }: Configuration): Finding[] {
   ];
 }
 
-function examineClock(pages: readonly Page[], now: Date): Finding[] {
+function examineClock(pages: readonly Page[], now: Date): Diagnosis[] {
   const skews = pages.flatMap(({ date }) => (date === undefined ? [] : [Math.abs(date - now.getTime())]));
   if (skews.length === 0) return [];
   const worst = Math.round(Math.max(...skews) / 1_000);

@@ -1,20 +1,10 @@
-// The supervisor: turns the configuration into snapshots, keeps the workers, answers for their health, reloads, and stops in order.
+// The supervisor: starts, answers for its health, reloads, hands over, and stops in order.
 
-import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
-import type { Snapshot } from '../model/snapshot.ts';
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
-import { SYSTEM_CLOCK } from './acme/clock.ts';
-import { DirectoryStorage } from './acme/directory-storage.ts';
-import { OrderCounts } from './acme/measures.ts';
-import { AcmeSource } from './acme/source.ts';
 import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
 import { banner } from './banner.ts';
-import type { Finding } from './certificate-source.ts';
-import { CertificatesInForce } from './certificates-in-force.ts';
-import { compile } from './compile.ts';
-import type { Configuration, ConfiguredListener } from './configuration.ts';
+import type { Configuration } from './configuration.ts';
 import {
   type Answer,
   type Caller,
@@ -25,10 +15,9 @@ import {
   socketPlaces,
 } from './control-socket.ts';
 import { type OpenDemo, openDemo } from './demo-configuration.ts';
-import { type LoadedFiles, loadFiles } from './materials.ts';
 import { checkPorts, portProblem } from './ports.ts';
 import { ConfigError, formatProblem } from './problem.ts';
-import { keepUntilRestart } from './restart.ts';
+import { Snapshots } from './snapshots.ts';
 import type { Source } from './source.ts';
 import { supervisorFamilies } from './supervisor-measures.ts';
 import { Systemd } from './systemd.ts';
@@ -40,8 +29,6 @@ export const EXIT = Object.freeze({ ok: 0, failed: 1, forced: 2, unclean: 3 });
 
 /** Between "not ready" and the end of accepting: time for whoever balances over several of us to look. In ms. */
 const DRAIN_DELAY = 250;
-/** So long a stolen key opens what was said in resumed sessions of TLS 1.2, in ms. */
-const TICKET_KEYS_LIFETIME = 12 * 3_600_000;
 
 /**
  * Serves until it is told to stop, or until another instance has taken over. Resolves to the exit code. Throws a ConfigError before
@@ -82,20 +69,12 @@ async function findRunning(configuration: Configuration, log: Log): Promise<Take
 }
 
 class Supervisor {
-  readonly #load: () => Configuration;
   readonly #log: Log;
   readonly #workers: Workers;
   readonly #systemd: Systemd;
-  readonly #certificates: CertificatesInForce;
-  #ticketKeys = randomBytes(48);
-  /** Of all that were ever asked for. */
-  readonly #orders = new OrderCounts();
+  readonly #snapshots: Snapshots;
   readonly #ownFamilies = ownFamilies('supervisor');
   readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
-  /** In force. */
-  #configuration: Configuration;
-  #files: LoadedFiles | undefined;
-  #generation = 0;
   #admin: Admin | undefined;
   #control: ControlSocket | undefined;
   /** All workers have served; from then on one that serves is enough. */
@@ -104,22 +83,12 @@ class Supervisor {
   /** Another instance starts beside this one, to take over. */
   #hasHeir = false;
   readonly #end = Promise.withResolvers<number>();
-  #reloading: Promise<unknown> = Promise.resolve();
 
   constructor(configuration: Configuration, load: () => Configuration, log: Log) {
-    this.#configuration = configuration;
-    this.#load = load;
     this.#log = log;
     this.#workers = new Workers(configuration.workers, log);
     this.#systemd = new Systemd(process.env, log);
-    this.#certificates = new CertificatesInForce(log, {
-      inTurn: (work) => {
-        const done = this.#reloading.then(work);
-        this.#reloading = done.catch(() => {});
-        return done;
-      },
-      swap: () => this.#workers.replace(this.#compile(this.#configuration, this.#files!)),
-    });
+    this.#snapshots = new Snapshots(configuration, load, this.#workers, log);
   }
 
   /** The exit code. */
@@ -128,10 +97,7 @@ class Supervisor {
   }
 
   async start(takeover: Takeover | undefined): Promise<void> {
-    const configuration = this.#configuration;
-    this.#files = await this.#loadAll(configuration);
-    for (const warning of configuration.warnings) this.#log.warn(warning);
-    const snapshot = this.#compile(configuration, this.#files);
+    const snapshot = await this.#snapshots.makeFirst();
     try {
       if (takeover === undefined) {
         await this.#openAdmin();
@@ -150,8 +116,7 @@ class Supervisor {
       throw error;
     }
     this.#started = true;
-    this.#certificates.take(this.#files.certificates);
-    setInterval(() => this.#rotateTicketKeys(), TICKET_KEYS_LIFETIME).unref();
+    this.#snapshots.begin();
     if (takeover !== undefined) await this.#takeOver(takeover);
     this.#systemd.ready('serving');
     this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
@@ -159,7 +124,7 @@ class Supervisor {
   }
 
   async #openAdmin(): Promise<void> {
-    const { admin } = this.#configuration;
+    const { admin } = this.#snapshots.configuration;
     try {
       this.#admin = await openAdmin(admin.address, admin.port, {
         checks: () => this.#checks(),
@@ -170,29 +135,23 @@ class Supervisor {
     }
   }
 
-  /** Sessions that were begun under the keys before are not resumed: their clients shake hands in full, once. */
-  #rotateTicketKeys(): void {
-    this.#reloading = this.#reloading.then(async () => {
-      if (this.#draining) return;
-      this.#ticketKeys = randomBytes(48);
-      await this.#workers.replace(this.#compile(this.#configuration, this.#files!)).catch((error: Error) => {
-        this.#log.warn('the new keys of session tickets come with the next reload', { error: error.message });
-      });
-    });
-  }
-
   /** Without it everything works but the commands that need it: only a place that was asked for is worth a failed start. */
   async #openControl(): Promise<void> {
     try {
-      this.#control = await openControlSocket(socketPlaces(this.#configuration, process.env)[0]!, {
+      this.#control = await openControlSocket(socketPlaces(this.#snapshots.configuration, process.env)[0]!, {
         reload: () => this.#reload(),
         status: () => this.#tell(),
         takeover: (caller) => this.#handOver(caller),
-        certificates: async () => ({ ok: true, message: this.#certificates.table(), warnings: [], problems: [] }),
+        certificates: async () => ({
+          ok: true,
+          message: this.#snapshots.certificates.table(),
+          warnings: [],
+          problems: [],
+        }),
       });
     } catch (error) {
       const { message } = error as Error;
-      if (this.#configuration.controlSocket !== undefined)
+      if (this.#snapshots.configuration.controlSocket !== undefined)
         throw new Error(`the control socket cannot be opened: ${message}`);
       this.#log.info('portico reload will not reach this instance, SIGHUP will', { error: message });
     }
@@ -237,11 +196,11 @@ class Supervisor {
   }
 
   async #drain(signal: string): Promise<number> {
-    const deadline = this.#configuration.limits.drainTimeout;
+    const deadline = this.#snapshots.configuration.limits.drainTimeout;
     this.#log.info('stopping: nothing new is accepted, what is under way may end', { signal, deadline_ms: deadline });
     this.#systemd.stopping(deadline);
     this.#control?.close();
-    this.#certificates.stop();
+    this.#snapshots.stop();
     await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
     return this.#drainWorkers(deadline, false);
   }
@@ -271,13 +230,13 @@ class Supervisor {
     }
     if (this.#draining) return { ...(await this.#tell()), ok: true };
     this.#draining = true;
-    const deadline = this.#configuration.limits.drainTimeout;
+    const deadline = this.#snapshots.configuration.limits.drainTimeout;
     this.#log.info('handing over: nothing new is accepted, what is open may end', { deadline_ms: deadline });
     // Its place and its ports are the other one's from here on, and so is the word with systemd.
     this.#control?.close();
     this.#admin?.close();
-    this.#certificates.stop();
-    await this.#reloading;
+    this.#snapshots.stop();
+    await this.#snapshots.settled;
     await this.#workers.close();
     this.#endBy(this.#drainWorkers(deadline, true));
     return { ...(await this.#tell()), ok: true };
@@ -285,7 +244,7 @@ class Supervisor {
 
   /** `ok` when it is ready; else its problems are why not. */
   async #tell(): Promise<Instance> {
-    const { listeners, admin } = this.#configuration;
+    const { listeners, admin } = this.#snapshots.configuration;
     const checks = await this.#checks();
     const failed = checks.filter((check) => !check.ok);
     const reloaded = this.#reloads.lastSucceeded ? [] : ['the last reload failed, what was before is in force'];
@@ -302,24 +261,22 @@ class Supervisor {
 
   /** Reads everything again, one after the other; what is broken changes nothing. Never rejects. */
   #reload(): Promise<Answer> {
-    const done = this.#reloading.then(() => this.#reloadNow());
-    this.#reloading = done;
-    return done;
+    return this.#snapshots.inTurn(() => this.#reloadNow());
   }
 
   async #reloadNow(): Promise<Answer> {
     if (this.#draining) return refusal('this instance is stopping');
     this.#systemd.reloading();
     try {
-      const { warnings, findings } = await this.#replace();
+      const { warnings, findings } = await this.#snapshots.replace();
       this.#reloads.succeeded++;
       this.#reloads.succeededAt = Date.now();
       this.#reloads.lastSucceeded = true;
       for (const warning of warnings) this.#log.warn(warning);
-      this.#log.info('reloaded', { generation: this.#generation });
+      this.#log.info('reloaded', { generation: this.#snapshots.generation });
       this.#systemd.ready('serving');
       const said = [...warnings, ...findings.map(formatProblem)];
-      return { ok: true, message: `reloaded (generation ${this.#generation})`, warnings: said, problems: [] };
+      return { ok: true, message: `reloaded (generation ${this.#snapshots.generation})`, warnings: said, problems: [] };
     } catch (error) {
       this.#reloads.failed++;
       this.#reloads.lastSucceeded = false;
@@ -330,57 +287,14 @@ class Supervisor {
     }
   }
 
-  /** All of the new configuration, or nothing of it. Resolves to what is worth a word. */
-  async #replace(): Promise<{ warnings: string[]; findings: readonly Finding[] }> {
-    const kept = keepUntilRestart(this.#configuration, this.#load());
-    const files = await this.#loadAll(kept.configuration);
-    // What comes into force is what was read now, however it compares with what is served: that is how to insist.
-    await checkPorts(kept.configuration.listeners.filter((each) => this.#isNewPort(each)));
-    await this.#workers.replace(this.#compile(kept.configuration, files));
-    this.#configuration = kept.configuration;
-    this.#files = files;
-    this.#certificates.take(files.certificates);
-    return {
-      warnings: [...kept.configuration.warnings, ...kept.warnings],
-      findings: files.certificates.findings(),
-    };
-  }
-
-  /** A port that is ours already cannot be tried out: it is taken, by us. */
-  #isNewPort({ port }: ConfiguredListener): boolean {
-    return !this.#configuration.listeners.some((each) => each.port === port);
-  }
-
-  /** The files, and what was issued to us. */
-  async #loadAll(configuration: Configuration): Promise<LoadedFiles> {
-    const files = loadFiles(configuration, new Date());
-    const { issuance, certsDirectory } = configuration;
-    if (issuance.length === 0) return files;
-    const storage = new DirectoryStorage(join(certsDirectory, 'acme'));
-    const means = { storage, clock: SYSTEM_CLOCK, log: this.#log, counts: this.#orders };
-    const issued = await AcmeSource.open(issuance, { ...means, authorities: files.authorities });
-    return { ...files, certificates: files.certificates.and(issued) };
-  }
-
-  #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
-    const answers = files.certificates.answers();
-    return compile(configuration, {
-      generation: ++this.#generation,
-      certificates: files.certificates.current().map(({ certificate }) => certificate),
-      ...(answers === undefined ? {} : { acme: answers }),
-      authorities: files.authorities,
-      ticketKeys: this.#ticketKeys,
-    });
-  }
-
   async #scrape(accept: string): Promise<Scrape> {
     const families = supervisorFamilies({
       serving: this.#workers.serving,
       wanted: this.#workers.wanted,
       reloads: this.#reloads,
-      certificates: this.#certificates.served,
-      renewals: this.#certificates.renewals,
-      orders: this.#orders,
+      certificates: this.#snapshots.certificates.served,
+      renewals: this.#snapshots.certificates.renewals,
+      orders: this.#snapshots.orders,
     });
     return renderScrape([families, await this.#ownFamilies(), ...(await this.#workers.families())], accept);
   }
@@ -391,9 +305,9 @@ class Supervisor {
       ? {}
       : { detail: `the last reload failed; in force since ${new Date(this.#reloads.succeededAt).toISOString()}` };
     return [
-      { name: 'configuration', ok: this.#generation > 0, ...reloaded },
+      { name: 'configuration', ok: this.#snapshots.generation > 0, ...reloaded },
       { name: 'listeners', ok: this.#started && serving > 0, detail: `${serving} of ${wanted} workers serve` },
-      this.#certificates.check(this.#configuration.listeners.some(({ kind }) => kind === 'tls')),
+      this.#snapshots.certificates.check(this.#snapshots.configuration.listeners.some(({ kind }) => kind === 'tls')),
       { name: 'not-draining', ok: !this.#draining },
       ...upstreamChecks(await this.#workers.families()),
     ];

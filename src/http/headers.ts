@@ -112,13 +112,6 @@ export function allValues(headers: Headers, name: string): string[] {
   return values;
 }
 
-/** The fields as pairs, as node:http takes trailers. */
-export function fieldPairs(headers: Headers): [name: string, value: string][] {
-  const pairs: [string, string][] = [];
-  for (let i = 0; i < headers.length; i += 2) pairs.push([headers[i]!, headers[i + 1]!]);
-  return pairs;
-}
-
 /** How many fields have this name, `name` in lower case. */
 export function countOf(headers: Headers, name: string): number {
   let count = 0;

@@ -19,15 +19,15 @@ t.test('each name', async (t) => {
   const storage = new DirectoryStorage(join(folder, 'acme'));
   const { chain, key } = await makePlaceholder('a.example', Date.now());
   await storeCertificate(storage, 'a.example', { directory: 'https://ca.example/dir', chain, key });
-  const { findings, fingerprints } = await examineIssued(configuration, new Date());
-  t.match(findings, [
+  const { diagnoses, fingerprints } = await examineIssued(configuration, new Date());
+  t.match(diagnoses, [
     { level: 'ok', says: /^a\.example, issued by ca\.example, (?:89|90) days left$/ },
     { level: 'warn', says: 'that of b.example is not issued yet', todo: /readyz/ },
   ]);
   t.equal(fingerprints.length, 1);
 
   const later = await examineIssued(configuration, new Date(Date.now() + 91 * 86_400_000));
-  t.match(later.findings[0], { level: 'warn', says: 'that of a.example is over already' });
+  t.match(later.diagnoses[0], { level: 'warn', says: 'that of a.example is over already' });
   t.equal(later.fingerprints.length, 0);
 });
 
@@ -37,7 +37,7 @@ t.test('a store that cannot be read', async (t) => {
   const configuration = readEnvironment({
     ...{ FRONTEND_DNS: 'a.example', FRONTEND_SERVICE: 'f', BACKEND_SERVICE: 'b', ACME_EMAIL: 'a@b', CERTS_DIR: folder },
   });
-  t.match((await examineIssued(configuration, new Date())).findings, [
+  t.match((await examineIssued(configuration, new Date())).diagnoses, [
     { level: 'fail', says: /^cannot read .*a\.example/ },
   ]);
 });

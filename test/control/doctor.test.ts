@@ -43,8 +43,8 @@ interface Given {
   readonly world?: Partial<World>;
 }
 
-/** All findings, each as `[level] about: says -> todo`. */
-async function findingsOf(frontend: string, backend: string, { env = {}, world = {} }: Given = {}): Promise<string[]> {
+/** All diagnoses, each as `[level] about: says -> todo`. */
+async function diagnosesOf(frontend: string, backend: string, { env = {}, world = {} }: Given = {}): Promise<string[]> {
   const environment: Record<string, string> = {
     ...{ FRONTEND_DNS: NAME, FRONTEND_SERVICE: frontend, BACKEND_SERVICE: backend, LISTEN_HOST: '127.0.0.1' },
     ...{ SSL_CRT: certificate.certificateFile, SSL_KEY: certificate.keyFile },
@@ -59,16 +59,16 @@ async function findingsOf(frontend: string, backend: string, { env = {}, world =
     patience: 5_000,
     ...world,
   };
-  const findings = await examine(sourceOf(undefined, environment), environment, around);
-  return findings.map(({ level, about, says, todo }) => `[${level}] ${about}: ${says}${todo ? ` -> ${todo}` : ''}`);
+  const diagnoses = await examine(sourceOf(undefined, environment), environment, around);
+  return diagnoses.map(({ level, about, says, todo }) => `[${level}] ${about}: ${says}${todo ? ` -> ${todo}` : ''}`);
 }
 
-const find = (findings: readonly string[], text: string) => findings.filter((each) => each.includes(text));
+const find = (diagnoses: readonly string[], text: string) => diagnoses.filter((each) => each.includes(text));
 
 t.test('a healthy stack, not yet started', async (t) => {
   const [frontend, backend] = [await serve(t, asFrontend), await serve(t, asBackend)];
-  const findings = await findingsOf(frontend, backend);
-  t.match(findings, [
+  const diagnoses = await diagnosesOf(frontend, backend);
+  t.match(diagnoses, [
     /^\[ok\] configuration: variables: 1 hosts, \d routes$/,
     /^\[ok\] certificate: door\.test, from CN=Test \w+, \d+ days left$/,
     /^\[ok\] certificate: .*holds the root/,
@@ -82,19 +82,19 @@ t.test('a healthy stack, not yet started', async (t) => {
     /^\[ok\] trusted proxies: none/,
     /^\[ok\] clock: the same/,
   ]);
-  t.equal(findings.length, 12);
-  t.notMatch(findings.join('\n'), 'hunter2', 'nothing else that an upstream tells is printed');
+  t.equal(diagnoses.length, 12);
+  t.notMatch(diagnoses.join('\n'), 'hunter2', 'nothing else that an upstream tells is printed');
 });
 
 t.test('upstreams that are exchanged, gone, silent, broken or no HTTP', async (t) => {
   const [frontend, backend] = [await serve(t, asFrontend), await serve(t, asBackend)];
-  const exchanged = await findingsOf(backend, frontend);
+  const exchanged = await diagnosesOf(backend, frontend);
   t.match(find(exchanged, 'upstream backend'), [
     /^\[fail\].*its page for every path, as a frontend does, where the API should be -> are frontend and backend ex/,
   ]);
   t.match(find(exchanged, 'upstream frontend'), [/^\[warn\].*where pages should be/]);
 
-  const gone = await findingsOf('nowhere.test', `127.0.0.1:${await freePort()}`);
+  const gone = await diagnosesOf('nowhere.test', `127.0.0.1:${await freePort()}`);
   t.match(find(gone, 'upstream frontend'), [
     /^\[fail\].*its name does not resolve from here \(ENOTFOUND\) -> start that/,
   ]);
@@ -105,7 +105,7 @@ t.test('upstreams that are exchanged, gone, silent, broken or no HTTP', async (t
     response.statusCode = 503;
     response.end();
   });
-  const ill = await findingsOf(broken, silent, { world: { patience: 100 } });
+  const ill = await diagnosesOf(broken, silent, { world: { patience: 100 } });
   t.match(find(ill, 'upstream frontend'), [/^\[warn\].*503 at \/: it is in trouble/]);
   t.match(find(ill, 'upstream backend'), [/^\[warn\].*does not answer within 0\.1 s/]);
 
@@ -113,7 +113,7 @@ t.test('upstreams that are exchanged, gone, silent, broken or no HTTP', async (t
   await once(other, 'listening');
   t.teardown(() => other.close());
   const mail = `127.0.0.1:${(other.address() as AddressInfo).port}`;
-  const wrong = await findingsOf(mail, `https://${backend}`);
+  const wrong = await diagnosesOf(mail, `https://${backend}`);
   t.match(find(wrong, 'upstream frontend'), [/^\[fail\].*cannot be asked .* is it really plain HTTP/]);
   t.match(find(wrong, 'upstream backend'), [/^\[fail\].*cannot be asked .* is it really TLS/]);
 });
@@ -124,13 +124,13 @@ t.test('a body without an end is not read for ever', async (t) => {
     const more = setInterval(() => response.write('x'.repeat(64 * 1024)), 1);
     response.on('close', () => clearInterval(more));
   });
-  t.match(find(await findingsOf(endless, endless), 'upstream backend'), [
+  t.match(find(await diagnosesOf(endless, endless), 'upstream backend'), [
     /^\[ok\].*200 application\/json at \/, which/,
   ]);
 });
 
 t.test('a configuration that is wrong is all there is to say', async (t) => {
-  t.match(await findingsOf('a', 'b', { env: { SSL_KEY: '/nowhere/key', SSL_CRT: '/nowhere/crt' } }), [
+  t.match(await diagnosesOf('a', 'b', { env: { SSL_KEY: '/nowhere/key', SSL_CRT: '/nowhere/crt' } }), [
     /^\[fail\] configuration: SSL_CRT \/nowhere\/crt does not exist/,
     /^\[fail\] configuration: SSL_KEY \/nowhere\/key does not exist/,
   ]);
@@ -140,17 +140,17 @@ t.test('a port that is taken, trust in everybody, a clock that is wrong', async 
   const [frontend, backend] = [await serve(t, asFrontend), await serve(t, asBackend)];
   const env = { HTTPS_PORT: frontend.split(':')[1]!, TRUSTED_PROXIES: '10.0.0.7, 0.0.0.0/0, ::/0' };
   const now = () => new Date(Date.now() + 300_000);
-  const findings = await findingsOf(frontend, backend, { env, world: { now } });
-  t.match(find(findings, `port ${env.HTTPS_PORT} `), [/^\[fail\].*is taken by another process -> stop that one/]);
-  t.match(find(findings, 'trusted proxies'), [/^\[fail\] trusted proxies: 0\.0\.0\.0\/0, ::\/0 believes strangers/]);
-  t.match(find(findings, 'clock'), [/^\[warn\] clock: [23]\d\d s from that of an upstream/]);
-  const narrow = await findingsOf(frontend, backend, { env: { TRUSTED_PROXIES: '10.0.0.0/8, 172.16.0.1' } });
+  const diagnoses = await diagnosesOf(frontend, backend, { env, world: { now } });
+  t.match(find(diagnoses, `port ${env.HTTPS_PORT} `), [/^\[fail\].*is taken by another process -> stop that one/]);
+  t.match(find(diagnoses, 'trusted proxies'), [/^\[fail\] trusted proxies: 0\.0\.0\.0\/0, ::\/0 believes strangers/]);
+  t.match(find(diagnoses, 'clock'), [/^\[warn\] clock: [23]\d\d s from that of an upstream/]);
+  const narrow = await diagnosesOf(frontend, backend, { env: { TRUSTED_PROXIES: '10.0.0.0/8, 172.16.0.1' } });
   t.match(find(narrow, 'trusted proxies'), [/^\[ok\] trusted proxies: 10\.0\.0\.0\/8, 172\.16\.0\.1$/]);
 });
 
 t.test('what a screenshot container would find under the public name', async (t) => {
   const backend = await serve(t, asBackend);
-  const about = async (given: Given) => find(await findingsOf(backend, backend, given), 'public name')[0];
+  const about = async (given: Given) => find(await diagnosesOf(backend, backend, given), 'public name')[0];
   const elsewhere = async () => ['127.0.0.9'];
   t.match(await about({ world: { addressesOf: () => Promise.reject(new Error('ENOTFOUND')) } }), /^\[warn\].*does not/);
   t.match(await about({ world: { addressesOf: elsewhere } }), /^\[warn\].*leads to 127\.0\.0\.9, no address of this/);
@@ -178,16 +178,16 @@ t.test('what a screenshot container would find under the public name', async (t)
   const nobody = { ...running, PUBLIC_HTTPS_PORT: String(await freePort()) };
   t.match(await about({ env: nobody }), /^\[warn\].*cannot be reached from here \(.*ECONNREFUSED/);
 
-  const findings = await findingsOf(backend, backend, { env: ours });
-  t.match(find(findings, '] instance'), ['[ok] instance: process 7 runs and is ready']);
-  t.match(find(findings, `port ${held} `), [/^\[ok\].*held by the running instance$/]);
+  const diagnoses = await diagnosesOf(backend, backend, { env: ours });
+  t.match(find(diagnoses, '] instance'), ['[ok] instance: process 7 runs and is ready']);
+  t.match(find(diagnoses, `port ${held} `), [/^\[ok\].*held by the running instance$/]);
   instance = {
     ...told,
     ok: false,
     problems: ['listeners: 0 of 2 workers serve'],
     warnings: ['the last reload failed'],
   };
-  t.match(find(await findingsOf(backend, backend, { env: ours }), '] instance'), [
+  t.match(find(await diagnosesOf(backend, backend, { env: ours }), '] instance'), [
     /^\[fail\] instance: process 7 runs and is not ready: listeners: 0 of 2 workers serve/,
     /^\[warn\] instance: the last reload failed/,
   ]);

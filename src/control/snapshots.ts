@@ -1,0 +1,143 @@
+// Snapshots: what the configuration, its files and the certificates become, put in force on every worker, one change after the other.
+
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { Log } from '../telemetry/log.ts';
+import { SYSTEM_CLOCK } from './acme/clock.ts';
+import { DirectoryStorage } from './acme/directory-storage.ts';
+import { OrderCounts } from './acme/measures.ts';
+import { AcmeSource } from './acme/source.ts';
+import type { Finding } from './certificate-source.ts';
+import { CertificatesInForce } from './certificates-in-force.ts';
+import { compile } from './compile.ts';
+import type { Configuration, ConfiguredListener } from './configuration.ts';
+import { type LoadedFiles, loadFiles } from './materials.ts';
+import { checkPorts } from './ports.ts';
+import { keepUntilRestart } from './restart.ts';
+import type { Workers } from './workers.ts';
+
+/** So long a stolen key opens what was said in resumed sessions of TLS 1.2, in ms. */
+const TICKET_KEYS_LIFETIME = 12 * 3_600_000;
+
+export class Snapshots {
+  readonly certificates: CertificatesInForce;
+  /** Of all certificates that were ever asked for. */
+  readonly orders = new OrderCounts();
+  readonly #load: () => Configuration;
+  readonly #workers: Workers;
+  readonly #log: Log;
+  /** In force, as are the files. */
+  #configuration: Configuration;
+  #files: LoadedFiles | undefined;
+  #generation = 0;
+  #ticketKeys = randomBytes(48);
+  #turn: Promise<unknown> = Promise.resolve();
+  #rotation: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /** `load`: reads the configuration anew, and throws a ConfigError when there is something wrong with it. */
+  constructor(configuration: Configuration, load: () => Configuration, workers: Workers, log: Log) {
+    this.#configuration = configuration;
+    this.#load = load;
+    this.#workers = workers;
+    this.#log = log;
+    this.certificates = new CertificatesInForce(log, {
+      inTurn: (work) => this.inTurn(work),
+      swap: () => workers.replace(this.#compile(this.#configuration, this.#files!)),
+    });
+  }
+
+  get configuration(): Configuration {
+    return this.#configuration;
+  }
+
+  /** How many were made; 0: none yet. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Changes come one after the other. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  /** Rejects with a ConfigError when the files of the configuration are not fit to be served. */
+  async makeFirst(): Promise<Snapshot> {
+    this.#files = await this.#loadAll(this.#configuration);
+    for (const warning of this.#configuration.warnings) this.#log.warn(warning);
+    return this.#compile(this.#configuration, this.#files);
+  }
+
+  /** The first one is in force: from now on certificates look after themselves, and the keys of tickets change. */
+  begin(): void {
+    this.certificates.take(this.#files!.certificates);
+    this.#rotation = setInterval(() => this.inTurn(() => this.#rotateTicketKeys()), TICKET_KEYS_LIFETIME).unref();
+  }
+
+  /** Nothing changes by itself any more. */
+  stop(): void {
+    this.#stopped = true;
+    clearInterval(this.#rotation);
+    this.certificates.stop();
+  }
+
+  /** Resolves when what was under way has ended. Never rejects. */
+  get settled(): Promise<unknown> {
+    return this.#turn;
+  }
+
+  /** For `inTurn`: all of the configuration as it is now, or nothing of it. Resolves to what is worth a word. */
+  async replace(): Promise<{ warnings: string[]; findings: readonly Finding[] }> {
+    const kept = keepUntilRestart(this.#configuration, this.#load());
+    const files = await this.#loadAll(kept.configuration);
+    // What comes into force is what was read now, however it compares with what is served: that is how to insist.
+    await checkPorts(kept.configuration.listeners.filter((each) => this.#isNewPort(each)));
+    await this.#workers.replace(this.#compile(kept.configuration, files));
+    this.#configuration = kept.configuration;
+    this.#files = files;
+    this.certificates.take(files.certificates);
+    return {
+      warnings: [...kept.configuration.warnings, ...kept.warnings],
+      findings: files.certificates.findings(),
+    };
+  }
+
+  /** A port that is ours already cannot be tried out: it is taken, by us. */
+  #isNewPort({ port }: ConfiguredListener): boolean {
+    return !this.#configuration.listeners.some((each) => each.port === port);
+  }
+
+  /** The files, and what was issued to us. */
+  async #loadAll(configuration: Configuration): Promise<LoadedFiles> {
+    const files = loadFiles(configuration, new Date());
+    const { issuance, certsDirectory } = configuration;
+    if (issuance.length === 0) return files;
+    const storage = new DirectoryStorage(join(certsDirectory, 'acme'));
+    const means = { storage, clock: SYSTEM_CLOCK, log: this.#log, counts: this.orders };
+    const issued = await AcmeSource.open(issuance, { ...means, authorities: files.authorities });
+    return { ...files, certificates: files.certificates.and(issued) };
+  }
+
+  /** Sessions that were begun under the keys before are not resumed: their clients shake hands in full, once. */
+  async #rotateTicketKeys(): Promise<void> {
+    if (this.#stopped) return;
+    this.#ticketKeys = randomBytes(48);
+    await this.#workers.replace(this.#compile(this.#configuration, this.#files!)).catch((error: Error) => {
+      this.#log.warn('the new keys of session tickets come with the next reload', { error: error.message });
+    });
+  }
+
+  #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
+    const answers = files.certificates.answers();
+    return compile(configuration, {
+      generation: ++this.#generation,
+      certificates: files.certificates.current().map(({ certificate }) => certificate),
+      ...(answers === undefined ? {} : { acme: answers }),
+      authorities: files.authorities,
+      ticketKeys: this.#ticketKeys,
+    });
+  }
+}
