@@ -6,6 +6,7 @@ import { buildCertificateTable, type CertificateTable } from './downstream/tls.t
 import { FAILURES } from './model/failure.ts';
 import type { Order, Report } from './model/orders.ts';
 import { freeze, type Listener, type Snapshot } from './model/snapshot.ts';
+import { Turn } from './model/turn.ts';
 import { Door } from './proxy/door.ts';
 import { fail } from './proxy/reply.ts';
 import { createLog, descriptorSink } from './telemetry/log.ts';
@@ -128,8 +129,9 @@ function retire(listener: OpenListener, deadline: number): void {
 
 async function open(snapshot: Snapshot, table: CertificateTable | undefined): Promise<void> {
   const now = () => performance.now();
-  transport = new Http1Transport(snapshot.limits, now);
-  door = new Door(snapshot, transport, createLog(snapshot.logLevel, sink), now, randomUUID);
+  const turn = new Turn((run) => setImmediate(run));
+  transport = new Http1Transport(snapshot.limits, now, turn);
+  door = new Door(snapshot, transport, createLog(snapshot.logLevel, sink), now, turn, randomUUID);
   listeners = await openNew(door, snapshot, table);
   setInterval(() => {
     door?.sweep();

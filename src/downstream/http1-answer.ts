@@ -5,6 +5,8 @@ import { TLSSocket } from 'node:tls';
 import { chunkSize, fieldLines, lastChunk, statusLine } from '../codec/http1-write.ts';
 import { firstValue, type Headers } from '../http/headers.ts';
 import type { ByteStream, Downstream, Exchange } from '../model/exchange.ts';
+import type { Leaving } from '../model/turn.ts';
+import type { Door } from '../proxy/door.ts';
 import { onDownstreamDrain } from '../proxy/handle.ts';
 
 /** Up to this size bytes are copied behind their head to leave in one write; larger ones are not worth the copy. */
@@ -17,6 +19,7 @@ const FRAMING = Object.freeze({ none: 0, length: 1, chunked: 2, untilClose: 3 })
 /** The connection that an answer leaves on. */
 export interface AnsweringConnection {
   readonly socket: Socket;
+  readonly door: Door;
   /** For large writes, and the last one of an answer: the kernel has it. */
   readonly onWritten: () => void;
   /** Whether the connection goes on behind this answer. */
@@ -30,7 +33,7 @@ export interface AnsweringConnection {
   release(): ByteStream;
 }
 
-export class Http1Downstream implements Downstream {
+export class Http1Downstream implements Downstream, Leaving {
   exchange!: Exchange;
   /** The request was read to its end. */
   requestDone = false;
@@ -39,16 +42,17 @@ export class Http1Downstream implements Downstream {
   #framing: (typeof FRAMING)[keyof typeof FRAMING] = FRAMING.none;
   /** Bytes that the announced length still asks for. */
   #left = 0;
-  /** Text (a head) and bytes (a chunk) that leave at the end of this turn, or sooner with what follows. */
+  /** Bytes and the text behind them that leave at the end of this turn, or sooner with what follows. */
+  #bytes: Buffer | undefined;
   #text = '';
-  #chunk: Uint8Array | undefined;
   #responded = false;
   #ended = false;
   /** The last byte was written to the socket, and is with the kernel. */
   #lastIsOut = false;
   #written = false;
   #aborted = false;
-  #scheduled = false;
+  /** It is called at the end of the turn. */
+  #leaving = false;
 
   constructor(connection: AnsweringConnection) {
     this.#connection = connection;
@@ -89,13 +93,13 @@ export class Http1Downstream implements Downstream {
     if (!keep) text += 'Connection: close\r\n';
     else if (head.protocol === 'HTTP/1.0') text += 'Connection: keep-alive\r\n';
     this.#text = `${text}\r\n`;
-    // It leaves with the first bytes when these are already here, and by itself when they are not (events).
-    this.#flushSoon();
+    this.#leaveSoon();
   }
 
   write(chunk: Uint8Array): boolean {
     if (this.#isGone || this.#ended || this.#framing === FRAMING.none || chunk.length === 0) return true;
-    if (this.#chunk !== undefined) this.#send('');
+    const isLarge = chunk.length > MAX_JOINED;
+    if (!isLarge && this.#bytes !== undefined) this.#send(undefined);
     if (this.#framing === FRAMING.length) {
       this.#left -= chunk.length;
       // More than was announced would be read as the next answer.
@@ -105,16 +109,17 @@ export class Http1Downstream implements Downstream {
       }
     }
     if (this.#framing === FRAMING.chunked) this.#text += chunkSize(chunk.length);
-    this.#chunk = chunk;
     const socket = this.#socket;
-    if (chunk.length <= MAX_JOINED) {
-      this.#flushSoon();
-      return socket.writableLength < HIGH_WATER;
+    if (isLarge) {
+      const queued = socket.writableLength > 0;
+      this.#send(chunk);
+      // What TLS takes it encrypts, and so copies, at once; but behind a write under way the chunk itself waits.
+      return socket.writableLength === 0 || (!queued && socket instanceof TLSSocket);
     }
-    const queued = socket.writableLength > 0;
-    this.#send('');
-    // What TLS takes it encrypts, and so copies, at once; but behind a write under way the chunk itself waits.
-    return socket.writableLength === 0 || (!queued && socket instanceof TLSSocket);
+    this.#bytes = join(this.#text, chunk, this.#framing === FRAMING.chunked ? '\r\n' : '');
+    this.#text = '';
+    this.#leaveSoon();
+    return socket.writableLength < HIGH_WATER;
   }
 
   end(trailers: Headers): void {
@@ -124,12 +129,13 @@ export class Http1Downstream implements Downstream {
       return;
     }
     this.#ended = true;
-    const before = this.#chunk === undefined && this.#text === '';
-    this.#send(this.#framing === FRAMING.chunked ? lastChunk(trailers) : '');
+    if (this.#framing === FRAMING.chunked) this.#text += lastChunk(trailers);
     if (this.#framing === FRAMING.untilClose) {
+      this.#send(undefined);
       this.#lastIsOut = true;
       this.#socket.end(this.#connection.onWritten);
-    } else if (before && this.#written) this.#connection.onAnswered(this);
+    } else if (this.#bytes !== undefined || this.#text !== '') this.#leaveSoon();
+    else if (this.#written) this.#connection.onAnswered(this);
   }
 
   abort(): void {
@@ -165,44 +171,32 @@ export class Http1Downstream implements Downstream {
     else onDownstreamDrain(this.exchange);
   }
 
-  /** Sends what waits. */
-  flush(): void {
-    this.#scheduled = false;
-    if (!this.#isGone && !this.#ended) this.#send('');
+  leave(): void {
+    this.#leaving = false;
+    if (!this.#isGone && (this.#bytes !== undefined || this.#text !== '')) this.#send(undefined);
   }
 
   get #isGone(): boolean {
     return this.#aborted || this.#socket.destroyed;
   }
 
-  /** Writes what waits, and `tail` behind it. */
-  #send(tail: string): void {
+  /** Writes what waits, and a large chunk behind it. */
+  #send(chunk: Uint8Array | undefined): void {
+    const bytes = this.#bytes;
     const text = this.#text;
-    const chunk = this.#chunk;
     const socket = this.#socket;
+    const behind = chunk !== undefined && this.#framing === FRAMING.chunked ? '\r\n' : '';
+    this.#bytes = undefined;
     this.#text = '';
-    this.#chunk = undefined;
     this.#lastIsOut ||= this.#isLastWrite();
-    const isLarge = chunk !== undefined && chunk.length > MAX_JOINED;
-    const told = isLarge || this.#lastIsOut ? this.#connection.onWritten : undefined;
-    if (chunk === undefined) {
-      if (text !== '' || tail !== '') socket.write(text + tail, 'latin1', told);
-      return;
-    }
-    const behind = this.#framing === FRAMING.chunked ? `\r\n${tail}` : tail;
-    if (!isLarge) {
-      const bytes = Buffer.allocUnsafe(text.length + chunk.length + behind.length);
-      bytes.write(text, 0, 'latin1');
-      bytes.set(chunk, text.length);
-      if (behind !== '') bytes.write(behind, text.length + chunk.length, 'latin1');
-      socket.write(bytes, told);
-      return;
-    }
-    socket.cork();
-    if (text !== '') socket.write(text, 'latin1');
-    socket.write(chunk, behind === '' ? told : undefined);
+    const told = chunk !== undefined || this.#lastIsOut ? this.#connection.onWritten : undefined;
+    const joins = (bytes !== undefined && text !== '') || chunk !== undefined;
+    if (joins) socket.cork();
+    if (bytes !== undefined) socket.write(bytes, text === '' && chunk === undefined ? told : undefined);
+    if (text !== '') socket.write(text, 'latin1', chunk === undefined ? told : undefined);
+    if (chunk !== undefined) socket.write(chunk, behind === '' ? told : undefined);
     if (behind !== '') socket.write(behind, 'latin1', told);
-    socket.uncork();
+    if (joins) socket.uncork();
   }
 
   #isLastWrite(): boolean {
@@ -218,15 +212,19 @@ export class Http1Downstream implements Downstream {
     }
   }
 
-  #flushSoon(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    process.nextTick(flush, this);
+  #leaveSoon(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    this.#connection.door.turn.leaveSoon(this);
   }
 }
 
-function flush(downstream: Http1Downstream): void {
-  downstream.flush();
+function join(text: string, chunk: Uint8Array, behind: string): Buffer {
+  const bytes = Buffer.allocUnsafe(text.length + chunk.length + behind.length);
+  bytes.write(text, 0, 'latin1');
+  bytes.set(chunk, text.length);
+  if (behind !== '') bytes.write(behind, text.length + chunk.length, 'latin1');
+  return bytes;
 }
 
 let dateText = '';

@@ -5,6 +5,7 @@ import { Files } from '../files/serve.ts';
 import type { Exchange, Transport } from '../model/exchange.ts';
 import type { Family } from '../model/measures.ts';
 import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
+import type { Turn } from '../model/turn.ts';
 import type { EndpointState } from '../policy/balance.ts';
 import { findHost } from '../policy/route.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -51,6 +52,7 @@ export class Door {
   readonly files: Files;
   /** The steady clock, in ms. */
   readonly now: () => number;
+  readonly turn: Turn;
   readonly newId: () => string;
   readonly exchanges = new Set<Exchange>();
   readonly watched = new Set<Watched>();
@@ -58,10 +60,11 @@ export class Door {
   readonly tunnels = new Set<() => void>();
   readonly #states = new Map<string, EndpointState>();
 
-  constructor(snapshot: Snapshot, transport: Transport, log: Log, now: () => number, newId: () => string) {
+  constructor(snapshot: Snapshot, transport: Transport, log: Log, now: () => number, turn: Turn, newId: () => string) {
     this.transport = transport;
     this.log = log;
     this.now = now;
+    this.turn = turn;
     this.newId = newId;
     this.notices = new Notices(log, now);
     this.files = new Files({ now, wallNow: Date.now });

@@ -14,6 +14,7 @@ import {
 } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, Limits } from '../model/snapshot.ts';
+import type { Leaving, Turn } from '../model/turn.ts';
 import type { Running, UpstreamConnection } from './connection.ts';
 import { Connections, type Seeker } from './connections.ts';
 import { Resolver } from './resolver.ts';
@@ -26,16 +27,18 @@ export class Http1Transport implements Transport {
   readonly #limits: Limits;
   readonly #resolver: Resolver;
   readonly #now: () => number;
+  readonly #turn: Turn;
   readonly #connections = new Map<string, Connections>();
 
-  constructor(limits: Limits, now: () => number, resolver = new Resolver(now)) {
+  constructor(limits: Limits, now: () => number, turn: Turn, resolver = new Resolver(now)) {
     this.#limits = limits;
     this.#now = now;
+    this.#turn = turn;
     this.#resolver = resolver;
   }
 
   open(request: UpstreamRequest, endpoint: Endpoint, receiver: Receiver, fresh: boolean): Attempt {
-    return new Http1Attempt(request, this.#connectionsTo(endpoint), receiver, fresh, this.#now);
+    return new Http1Attempt(request, this.#connectionsTo(endpoint), receiver, fresh, this.#now, this.#turn);
   }
 
   /** Once a second. */
@@ -64,7 +67,7 @@ export class Http1Transport implements Transport {
   }
 }
 
-class Http1Attempt implements Attempt, Seeker, Running {
+class Http1Attempt implements Attempt, Seeker, Running, Leaving {
   readonly streaming: boolean;
   connected = false;
   reused = false;
@@ -74,18 +77,22 @@ class Http1Attempt implements Attempt, Seeker, Running {
   readonly #connections: Connections;
   readonly #receiver: Receiver;
   readonly #now: () => number;
+  readonly #turn: Turn;
   readonly #startTime: number;
   #connection: UpstreamConnection | undefined;
   readonly #chunked: boolean;
-  /** The request was written to its end. */
+  /** The head, until it is written. */
+  #head = '';
+  /** The request was written to its end, or waits for the end of the turn as a whole. */
   #sent = false;
+  /** What is written until the end of the turn is gathered in this socket. */
+  #gathering: Socket | undefined;
   #headSeen = false;
   #keepAlive: number | undefined;
   /** Back-pressure: the answer is not wanted for now. */
   #held = false;
   /** The loop over the parser's events runs. */
   #reading = false;
-  #gathering = false;
   #closed = false;
   #error: Error | undefined;
   /** Nothing is told to the receiver any more. */
@@ -97,11 +104,13 @@ class Http1Attempt implements Attempt, Seeker, Running {
     receiver: Receiver,
     fresh: boolean,
     now: () => number,
+    turn: Turn,
   ) {
     this.#request = request;
     this.#connections = connections;
     this.#receiver = receiver;
     this.#now = now;
+    this.#turn = turn;
     this.#startTime = now();
     this.streaming = request.upgrade;
     this.#chunked = request.bodyLength === UNTIL_END;
@@ -128,7 +137,9 @@ class Http1Attempt implements Attempt, Seeker, Running {
     const connection = this.#connection;
     if (this.#over || connection === undefined || this.#sent) return;
     this.#sent = true;
-    if (this.#chunked && !connection.socket.destroyed) connection.socket.write(lastChunk(trailers), 'latin1');
+    if (!this.#chunked || connection.socket.destroyed) return;
+    this.#gather(connection.socket);
+    connection.socket.write(lastChunk(trailers), 'latin1');
   }
 
   pause(): void {
@@ -169,7 +180,9 @@ class Http1Attempt implements Attempt, Seeker, Running {
   // ---- from the connection
 
   onBytes(): void {
-    this.#read();
+    // Whatever it is, it was sent before it could know of this request.
+    if (this.#head !== '') this.#fail(FAILURES.lost, 'spoke before it was asked');
+    else this.#read();
   }
 
   onDrain(): void {
@@ -194,7 +207,6 @@ class Http1Attempt implements Attempt, Seeker, Running {
 
   #start(connection: UpstreamConnection, reused: boolean): void {
     const request = this.#request;
-    const { socket } = connection;
     this.connected = true;
     this.reused = reused;
     this.address = connection.address;
@@ -202,27 +214,29 @@ class Http1Attempt implements Attempt, Seeker, Running {
     this.#connection = connection;
     connection.running = this;
     connection.parser.expect(request.method, request.upgrade);
-    const head = writeHead(request);
-    if (request.bodyLength === NO_BODY || request.bodyLength === 0) {
-      this.#sent = true;
-      socket.write(head, 'latin1');
-    } else {
-      this.#gather(socket);
-      socket.write(head, 'latin1');
-    }
+    this.#head = writeHead(request);
+    this.#sent = request.bodyLength === NO_BODY || request.bodyLength === 0;
+    this.#turn.leaveSoon(this);
   }
 
   /** What is written in one turn leaves in one write: a head with the first bytes of its body, and the records of one TLS read. */
   #gather(socket: Socket): void {
-    if (this.#gathering) return;
-    this.#gathering = true;
+    if (this.#gathering !== undefined) return;
+    this.#gathering = socket;
     socket.cork();
-    setImmediate(letLeave, this, socket);
+    if (this.#head === '') this.#turn.leaveSoon(this);
+    else this.#writeHead(socket);
   }
 
-  letLeave(socket: Socket): void {
-    this.#gathering = false;
-    socket.uncork();
+  leave(): void {
+    if (this.#head !== '' && !this.#over) this.#writeHead(this.#connection!.socket);
+    this.#gathering?.uncork();
+    this.#gathering = undefined;
+  }
+
+  #writeHead(socket: Socket): void {
+    socket.write(this.#head, 'latin1');
+    this.#head = '';
   }
 
   #read(): void {
@@ -307,10 +321,6 @@ class Http1Attempt implements Attempt, Seeker, Running {
 
 function readOn(attempt: Http1Attempt): void {
   attempt.readOn();
-}
-
-function letLeave(attempt: Http1Attempt, socket: Socket): void {
-  attempt.letLeave(socket);
 }
 
 /** Methods that ordinarily have no body. */

@@ -2,9 +2,12 @@
 
 import t from 'tap';
 import { freeze, LIMITS, type Snapshot } from '../../src/model/snapshot.ts';
+import { Turn } from '../../src/model/turn.ts';
 import { Door } from '../../src/proxy/door.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Http1Transport } from '../../src/upstream/http1.ts';
+
+const TURN = new Turn((run) => setImmediate(run));
 
 function snapshot(generation: number, ports: readonly number[], trustedProxies: readonly string[] = []): Snapshot {
   return freeze({
@@ -25,7 +28,7 @@ function snapshot(generation: number, ports: readonly number[], trustedProxies: 
 function makeDoor(first: Snapshot): Door {
   const now = () => 0;
   const log = createLog('silent', { put: () => {}, flush: () => Promise.resolve() });
-  return new Door(first, new Http1Transport(LIMITS, now), log, now, () => 'id');
+  return new Door(first, new Http1Transport(LIMITS, now, TURN), log, now, TURN, () => 'id');
 }
 
 t.test('what is known of an endpoint outlives a reload, by its address', async (t) => {
@@ -51,7 +54,7 @@ t.test('whoever is past its deadline is told, and nobody else', async (t) => {
   let time = 0;
   const log = createLog('silent', { put: () => {}, flush: () => Promise.resolve() });
   const now = () => time;
-  const door = new Door(snapshot(1, []), new Http1Transport(LIMITS, now), log, now, () => 'id');
+  const door = new Door(snapshot(1, []), new Http1Transport(LIMITS, now, TURN), log, now, TURN, () => 'id');
   const told: string[] = [];
   for (const [name, deadline] of [
     ['soon', 10],

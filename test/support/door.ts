@@ -15,6 +15,7 @@ import {
   type RouteLimits,
   type Snapshot,
 } from '../../src/model/snapshot.ts';
+import { Turn } from '../../src/model/turn.ts';
 import { Door } from '../../src/proxy/door.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Http1Transport } from '../../src/upstream/http1.ts';
@@ -134,8 +135,9 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     logLevel: 'info',
     logFormat: 'json',
   });
-  const transport = new Http1Transport(limits, now, options.resolver ?? new Resolver(now));
-  const door = new Door(snapshot, transport, log, now, randomUUID);
+  const turn = new Turn((run) => setImmediate(run));
+  const transport = new Http1Transport(limits, now, turn, options.resolver ?? new Resolver(now));
+  const door = new Door(snapshot, transport, log, now, turn, randomUUID);
   const table = buildCertificateTable(snapshot);
   const open: OpenListener[] = [];
   for (const listener of snapshot.listeners) {

@@ -1,0 +1,85 @@
+// The transport over HTTP/1.1: when its requests leave, and what came before them.
+
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import t, { type Test } from 'tap';
+import { NO_BODY, type Receiver, UNTIL_END, type UpstreamRequest } from '../../src/model/exchange.ts';
+import { type Endpoint, LIMITS } from '../../src/model/snapshot.ts';
+import { Turn } from '../../src/model/turn.ts';
+import { Http1Transport } from '../../src/upstream/http1.ts';
+import { waitFor } from '../support/ports.ts';
+
+const GET: UpstreamRequest = {
+  method: 'GET',
+  target: '/',
+  headers: ['Host', 'a'],
+  bodyLength: NO_BODY,
+  upgrade: false,
+};
+
+/** An upstream that says `first` to whoever connects; and a transport whose turns end when `endTurn` is called. */
+async function make(t: Test, first: string) {
+  const heard: string[] = [];
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => heard.push(bytes.toString('latin1')));
+    t.teardown(() => socket.destroy());
+    if (first !== '') socket.write(first);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const ends: (() => void)[] = [];
+  const transport = new Http1Transport(LIMITS, () => performance.now(), new Turn((run) => ends.push(run)));
+  t.teardown(() => transport.close());
+  const endpoint: Endpoint = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, tls: false };
+  return { transport, endpoint, heard, endTurn: () => ends.shift()!() };
+}
+
+/** What an attempt tells, each as its name and what people read; `next` waits for one of that name. */
+function listen() {
+  const told: string[] = [];
+  const waiting = new Map<string, (what: string) => void>();
+  const tell = (name: string, what = '') => {
+    told.push(`${name} ${what}`.trim());
+    waiting.get(name)?.(what);
+  };
+  const receiver: Receiver = {
+    onConnected: () => tell('connected'),
+    onInform: (status) => tell('inform', String(status)),
+    onHead: (status) => tell('head', String(status)),
+    onChunk: (chunk) => tell('chunk', Buffer.from(chunk).toString('latin1')),
+    onEnd: () => tell('end'),
+    onDrain: () => tell('drain'),
+    onTunnel: () => tell('tunnel'),
+    onFailure: (failure, detail) => tell('failure', `${failure.code}: ${detail}`),
+  };
+  return { told, receiver, next: (name: string) => new Promise<string>((done) => waiting.set(name, done)) };
+}
+
+t.test('what comes before the request has left is no answer to it', async (t) => {
+  const { transport, endpoint, endTurn, heard } = await make(t, 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+  const { told, receiver, next } = listen();
+  const failed = next('failure');
+  transport.open(GET, endpoint, receiver, false);
+  t.equal(await failed, 'connection_lost: spoke before it was asked');
+  endTurn();
+  t.same(told, ['connected', 'failure connection_lost: spoke before it was asked']);
+  t.same(heard, [], 'nothing is asked any more');
+});
+
+t.test('a head, its body and its end leave together at the end of the turn', async (t) => {
+  const { transport, endpoint, endTurn, heard } = await make(t, '');
+  const { receiver, next } = listen();
+  const connected = next('connected');
+  const request = { ...GET, method: 'POST', bodyLength: UNTIL_END };
+  const attempt = transport.open(request, endpoint, receiver, false);
+  await connected;
+  attempt.write(Buffer.from('abc'));
+  attempt.end(['X-Sum', '1']);
+  t.same(heard, []);
+  endTurn();
+  await waitFor(() => heard.length > 0, 5_000);
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n';
+  t.same(heard, [`${head}3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n`]);
+});
