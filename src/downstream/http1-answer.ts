@@ -46,6 +46,8 @@ export class Http1Downstream implements Downstream, Leaving {
   #bytes: Buffer | undefined;
   #text = '';
   #responded = false;
+  /** Some of the final answer was written. */
+  #begun = false;
   #ended = false;
   /** The last byte was written to the socket, and is with the kernel. */
   #lastIsOut = false;
@@ -138,6 +140,16 @@ export class Http1Downstream implements Downstream, Leaving {
     else if (this.#written) this.#connection.onAnswered(this);
   }
 
+  retract(): boolean {
+    if (this.#begun || this.#isGone) return false;
+    this.#responded = false;
+    this.#framing = FRAMING.none;
+    this.#left = 0;
+    this.#bytes = undefined;
+    this.#text = '';
+    return true;
+  }
+
   abort(): void {
     if (this.#aborted || this.#socket.destroyed) return;
     this.#aborted = true;
@@ -188,6 +200,7 @@ export class Http1Downstream implements Downstream, Leaving {
     const behind = chunk !== undefined && this.#framing === FRAMING.chunked ? '\r\n' : '';
     this.#bytes = undefined;
     this.#text = '';
+    this.#begun = true;
     this.#lastIsOut ||= this.#isLastWrite();
     const told = chunk !== undefined || this.#lastIsOut ? this.#connection.onWritten : undefined;
     const joins = (bytes !== undefined && text !== '') || chunk !== undefined;

@@ -150,6 +150,11 @@ class Http2Downstream implements Downstream {
     this.#stream.end();
   }
 
+  /** A stream that is reset says that it failed, and node:http2 takes no head back. */
+  retract(): boolean {
+    return false;
+  }
+
   abort(): void {
     this.aborted = true;
     if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);

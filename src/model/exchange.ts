@@ -49,6 +49,8 @@ export interface Downstream {
   /** Takes a chunk, which is lent. True: it is sent or copied. False: it is still held, and nothing more comes until onDownstreamDrain. */
   write(chunk: Uint8Array): boolean;
   end(trailers: Headers): void;
+  /** Takes the answer back as long as nothing of it has left: true, and `respond` begins another one. */
+  retract(): boolean;
   /** The answer will not be completed: said in the protocol's own way, so that it cannot be taken for whole. */
   abort(): void;
   /** Stops and resumes the reading of the request's body. */

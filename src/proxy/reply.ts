@@ -13,13 +13,14 @@ import { blame } from './blame.ts';
 const FILE_METHODS = 'GET, HEAD';
 const PROXY_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS';
 
-/** Answers with a failure: a reply while no head was sent, else an abort that cannot be taken for a whole answer. */
+/** Answers with a failure: a reply while no head has left, else an abort that cannot be taken for a whole answer. */
 export function fail(exchange: Exchange, failure: Failure, detail: string): void {
   if (exchange.settled || exchange.answered) return;
   blame(exchange, failure, detail);
   if (exchange.responded) {
-    exchange.downstream.abort();
-    return;
+    if (!exchange.downstream.retract()) return exchange.downstream.abort();
+    exchange.responded = false;
+    exchange.bytesOut = 0;
   }
   const headers: Headers = ['Proxy-Status', `portico; error=${failure.proxyStatus}; details="${failure.code}"`];
   if (failure.status === 503) headers.push('Retry-After', '5');

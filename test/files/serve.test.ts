@@ -86,6 +86,9 @@ class Client implements Downstream {
     return this.accepts;
   }
   end(): void {}
+  retract(): boolean {
+    return false;
+  }
   abort(): void {}
   pause(): void {}
   resume(): void {}

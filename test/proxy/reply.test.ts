@@ -18,6 +18,8 @@ class Recorded implements Downstream {
   body = '';
   ended = 0;
   aborted = 0;
+  /** Nothing has left yet. */
+  isHeld = false;
   inform(): void {}
   respond(status: number, headers: Headers): void {
     this.status = status;
@@ -29,6 +31,10 @@ class Recorded implements Downstream {
   }
   end(): void {
     this.ended++;
+  }
+  retract(): boolean {
+    if (this.isHeld) this.body = '';
+    return this.isHeld;
   }
   abort(): void {
     this.aborted++;
@@ -124,6 +130,21 @@ t.test('after the head went out a failure is an abort, and after the end it is n
   t.equal(done.downstream.ended, 1);
   t.equal(done.downstream.aborted, 0);
   t.equal(done.exchange.failure, FAILURES.refused, 'the first reason stays');
+});
+
+t.test('a head that has not left is taken back for the answer that says what failed', async (t) => {
+  const { exchange, downstream } = makeExchange([], 'json');
+  downstream.isHeld = true;
+  downstream.respond(200, ['Content-Length', '7']);
+  downstream.write(Buffer.from('half'));
+  exchange.responded = true;
+  exchange.bytesOut = 4;
+  fail(exchange, FAILURES.truncated, 'cut');
+  t.equal(downstream.aborted, 0);
+  t.equal(downstream.status, 502);
+  t.equal(JSON.parse(downstream.body).status, 502);
+  t.equal(exchange.status, 502);
+  t.equal(exchange.bytesOut, downstream.body.length, 'what left is counted, and nothing else');
 });
 
 t.test('redirects: 301 for GET and HEAD, 308 where method and body must stay', async (t) => {
