@@ -113,6 +113,13 @@ export abstract class MessageParser {
     this.#at = 0;
   }
 
+  /** What was given was lent, and goes back now: what was not read yet is copied. */
+  own(): void {
+    if (this.#at === this.#bytes.length) this.#bytes = EMPTY;
+    else this.#bytes = Buffer.from(this.#bytes.subarray(this.#at));
+    this.#at = 0;
+  }
+
   /** Bytes that were given and not read yet. */
   get unread(): number {
     return this.#bytes.length - this.#at;

@@ -21,6 +21,7 @@ import { rejectConnection } from '../proxy/reject.ts';
 import { type AnsweringConnection, Http1Downstream } from './http1-answer.ts';
 import { LINGER } from './linger.ts';
 import { originOf } from './origin.ts';
+import { readAsStream, readInPlace } from './reading.ts';
 
 /** What a client may send ahead of its answer, in bytes; more waits in the kernel. */
 const MAX_AHEAD = 64 * 1024;
@@ -45,6 +46,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
   readonly door: Door;
   readonly #origin: Origin;
   readonly #parser: RequestParser;
+  readonly #inPlace: boolean;
   #current: Http1Downstream | undefined;
   /** Requests that were begun. */
   #count = 0;
@@ -68,6 +70,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
     this.deadline = door.now() + limits.headTimeout;
     door.watched.add(this);
     this.socket.porticoConnection = this;
+    this.#inPlace = readInPlace(socket, onRead);
     socket.on('data', onData);
     socket.on('end', onEnd);
     socket.on('drain', onDrain);
@@ -77,11 +80,13 @@ export class Http1Connection implements Watched, AnsweringConnection {
 
   // ---- from the socket
 
+  /** The bytes are lent. */
   onData(chunk: Buffer): void {
     if (this.#ending || (this.#isLast && this.#isWaiting)) return;
     if (this.#current === undefined && !this.#parser.midHead) this.#awaitHead();
     this.#parser.feed(chunk);
     this.#read();
+    this.#parser.own();
     if (this.#isWaiting && this.#parser.unread > MAX_AHEAD) this.socket.pause();
   }
 
@@ -190,8 +195,9 @@ export class Http1Connection implements Watched, AnsweringConnection {
     socket.removeListener('end', onEnd);
     socket.removeListener('drain', onDrain);
     socket.removeListener('close', onClose);
+    if (this.#inPlace) readAsStream(socket);
     const rest = this.#parser.takeRest();
-    if (rest.length > 0) socket.unshift(rest);
+    if (rest.length > 0) socket.unshift(Buffer.from(rest));
     return socket;
   }
 
@@ -309,6 +315,11 @@ export class Http1Connection implements Watched, AnsweringConnection {
 
 function onData(this: Carrier, chunk: Buffer): void {
   this.porticoConnection!.onData(chunk);
+}
+
+function onRead(this: Carrier, length: number, bytes: Buffer): boolean {
+  this.porticoConnection!.onData(bytes.subarray(0, length));
+  return true;
 }
 
 function onEnd(this: Carrier): void {

@@ -1,6 +1,5 @@
 // The transport over HTTP/1.1: one attempt is one request and its response on a connection that may have served others.
 
-import type { Socket } from 'node:net';
 import { EVENT, type Event } from '../codec/http1-message.ts';
 import { chunkSize, fieldLines, lastChunk, requestLine } from '../codec/http1-write.ts';
 import { firstValue, type Headers } from '../http/headers.ts';
@@ -15,6 +14,7 @@ import {
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, Limits } from '../model/snapshot.ts';
 import type { Leaving, Turn } from '../model/turn.ts';
+import { giveBlock, takeBlock } from './blocks.ts';
 import type { Running, UpstreamConnection } from './connection.ts';
 import { Connections, type Seeker } from './connections.ts';
 import { Resolver } from './resolver.ts';
@@ -83,10 +83,15 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
   readonly #chunked: boolean;
   /** The head, until it is written. */
   #head = '';
+  /** Some of the request was written. */
+  #hasLeft = false;
   /** The request was written to its end, or waits for the end of the turn as a whole. */
   #sent = false;
-  /** What is written until the end of the turn is gathered in this socket. */
-  #gathering: Socket | undefined;
+  /** What is written behind it until the end of the turn. */
+  #block: Buffer | undefined;
+  #blockLength = 0;
+  /** It is called at the end of the turn. */
+  #leaving = false;
   #headSeen = false;
   #keepAlive: number | undefined;
   /** Back-pressure: the answer is not wanted for now. */
@@ -125,21 +130,17 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
   write(chunk: Uint8Array): boolean {
     const connection = this.#connection;
     if (this.#over || connection === undefined || connection.socket.destroyed || chunk.length === 0) return true;
-    const { socket } = connection;
-    this.#gather(socket);
-    if (this.#chunked) socket.write(chunkSize(chunk.length), 'latin1');
-    socket.write(chunk);
-    if (this.#chunked) socket.write('\r\n', 'latin1');
-    return socket.writableLength < HIGH_WATER;
+    if (this.#chunked) this.#putText(chunkSize(chunk.length));
+    this.#put(chunk);
+    if (this.#chunked) this.#putText('\r\n');
+    return connection.socket.writableLength + this.#blockLength < HIGH_WATER;
   }
 
   end(trailers: Headers): void {
     const connection = this.#connection;
     if (this.#over || connection === undefined || this.#sent) return;
     this.#sent = true;
-    if (!this.#chunked || connection.socket.destroyed) return;
-    this.#gather(connection.socket);
-    connection.socket.write(lastChunk(trailers), 'latin1');
+    if (this.#chunked && !connection.socket.destroyed) this.#putText(lastChunk(trailers));
   }
 
   pause(): void {
@@ -181,7 +182,7 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
 
   onBytes(): void {
     // Whatever it is, it was sent before it could know of this request.
-    if (this.#head !== '') this.#fail(FAILURES.lost, 'spoke before it was asked');
+    if (!this.#hasLeft) this.#fail(FAILURES.lost, 'spoke before it was asked');
     else this.#read();
   }
 
@@ -216,27 +217,62 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
     connection.parser.expect(request.method, request.upgrade);
     this.#head = writeHead(request);
     this.#sent = request.bodyLength === NO_BODY || request.bodyLength === 0;
-    this.#turn.leaveSoon(this);
-  }
-
-  /** What is written in one turn leaves in one write: a head with the first bytes of its body, and the records of one TLS read. */
-  #gather(socket: Socket): void {
-    if (this.#gathering !== undefined) return;
-    this.#gathering = socket;
-    socket.cork();
-    if (this.#head === '') this.#turn.leaveSoon(this);
-    else this.#writeHead(socket);
+    this.#leaveSoon();
   }
 
   leave(): void {
-    if (this.#head !== '' && !this.#over) this.#writeHead(this.#connection!.socket);
-    this.#gathering?.uncork();
-    this.#gathering = undefined;
+    this.#leaving = false;
+    if (this.#over) this.#dropBlock();
+    else this.#flush();
   }
 
-  #writeHead(socket: Socket): void {
-    socket.write(this.#head, 'latin1');
+  #leaveSoon(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    this.#turn.leaveSoon(this);
+  }
+
+  #putText(text: string): void {
+    this.#put(Buffer.from(text, 'latin1'));
+  }
+
+  /** Copies bytes into the block, behind a head that has not left: what comes in one turn leaves in one write. */
+  #put(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length) {
+      this.#block ??= takeBlock();
+      if (this.#head !== '') this.#moveHead(this.#block);
+      const length = Math.min(bytes.length - at, this.#block.length - this.#blockLength);
+      this.#block.set(bytes.subarray(at, at + length), this.#blockLength);
+      this.#blockLength += length;
+      at += length;
+      if (this.#blockLength === this.#block.length) this.#flush();
+    }
+    this.#leaveSoon();
+  }
+
+  #moveHead(block: Buffer): void {
+    if (this.#head.length < block.length) this.#blockLength = block.write(this.#head, 'latin1');
+    else this.#connection!.socket.write(this.#head, 'latin1');
     this.#head = '';
+  }
+
+  /** Writes what waits; the block is free again when the kernel has it. */
+  #flush(): void {
+    const { socket } = this.#connection!;
+    this.#hasLeft = true;
+    if (this.#head !== '') socket.write(this.#head, 'latin1');
+    this.#head = '';
+    const block = this.#block;
+    if (block === undefined) return;
+    socket.write(block.subarray(0, this.#blockLength), () => giveBlock(block));
+    this.#block = undefined;
+    this.#blockLength = 0;
+  }
+
+  #dropBlock(): void {
+    if (this.#block !== undefined) giveBlock(this.#block);
+    this.#block = undefined;
   }
 
   #read(): void {
@@ -288,8 +324,9 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
     const { parser, socket } = connection;
     this.#over = true;
     this.#letGo();
+    const isOut = this.#head === '' && this.#block === undefined;
     const reusable =
-      this.#sent && parser.keepAlive && !this.streaming && parser.unread === 0 && socket.writableLength === 0;
+      this.#sent && isOut && parser.keepAlive && !this.streaming && parser.unread === 0 && socket.writableLength === 0;
     if (reusable) this.#connections.giveBack(connection, this.#keepAlive);
     else connection.destroy();
     this.#receiver.onEnd(parser.trailers);

@@ -83,3 +83,18 @@ t.test('a head, its body and its end leave together at the end of the turn', asy
   const head = 'POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n';
   t.same(heard, [`${head}3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n`]);
 });
+
+t.test('a body that is larger than a block leaves whole and in order', async (t) => {
+  const { transport, endpoint, endTurn, heard } = await make(t, '');
+  const { receiver, next } = listen();
+  const connected = next('connected');
+  const body = Array.from({ length: 40_000 }, (_, i) => String(i).padStart(6, ' ')).join('');
+  const attempt = transport.open({ ...GET, method: 'POST', bodyLength: body.length }, endpoint, receiver, false);
+  await connected;
+  for (let i = 0; i < body.length; i += 16_384) attempt.write(Buffer.from(body.slice(i, i + 16_384)));
+  attempt.end([]);
+  endTurn();
+  const seen = () => heard.join('').split('\r\n\r\n')[1] ?? '';
+  await waitFor(() => seen().length >= body.length, 5_000);
+  t.ok(seen() === body);
+});
