@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import type { LoadedCertificate } from '../certificate-source.ts';
 import type { ChallengeType, Issuance, Issuer } from '../configuration.ts';
 import type { AcmeClient, Means } from './client.ts';
-import { type Answering, issue, type PlacedOrder, problemOfChain, rehearse, splitChain } from './issue.ts';
+import { DnsAnswers } from './dns-answers.ts';
+import { type Answer, type Answering, issue, type PlacedOrder, problemOfChain, rehearse, splitChain } from './issue.ts';
 import type { OrderCounts } from './measures.ts';
 import {
   type Course,
@@ -31,6 +32,7 @@ const MAX_RESUMED = 3;
 
 /** What all names share. */
 export interface Shared extends Means {
+  /** At our ports. */
   readonly answering: Answering;
   readonly counts: OrderCounts;
   client(issuer: Issuer): AcmeClient;
@@ -117,12 +119,14 @@ export class Keeper {
     course.failures++;
     course.notBefore = clock.now() + backoff(course.failures, undefined, clock.random());
     await storeCourse(storage, this.name, course);
+    const dns = this.#dnsAnswers(course);
+    await dns?.clean();
     const reasons: string[] = [];
     for (const issuer of this.#issuance.issuers) {
       if ((course.pauses[issuer.directory] ?? 0) > clock.now()) continue;
       const host = hostOf(issuer);
       try {
-        await this.#issueFrom(issuer, course, signal);
+        await this.#issueFrom(issuer, course, this.#answering(dns, signal), signal);
         this.#shared.counts.count(host, 'issued');
         const ends = this.loaded!.notAfter.toISOString();
         log.info('a certificate was issued', { name: this.name, issuer: host, not_after: ends });
@@ -133,6 +137,8 @@ export class Keeper {
         this.#shared.counts.count(host, 'failed');
         reasons.push((error as Error).message);
         await this.#noteFailure(issuer, course, error as Error);
+        // The next issuer would be told as little.
+        if (isUnanswered(error)) break;
       }
     }
     const until = Math.max(course.notBefore, this.#pausedUntil(course));
@@ -140,8 +146,8 @@ export class Keeper {
     return until - clock.now();
   }
 
-  async #issueFrom(issuer: Issuer, course: Course, signal: AbortSignal): Promise<void> {
-    const { storage, clock, answering } = this.#shared;
+  async #issueFrom(issuer: Issuer, course: Course, answering: Answering, signal: AbortSignal): Promise<void> {
+    const { storage, clock } = this.#shared;
     const client = this.#shared.client(issuer);
     const wish = { name: this.name, challenges: this.#challenges(course), replaces: this.#replaces(issuer) };
     const isResumed = course.order?.directory === issuer.directory;
@@ -170,9 +176,33 @@ export class Keeper {
     const lifetime = loaded!.notAfter.getTime() - loaded!.notBefore.getTime();
     this.#unsaved = {
       ...(challenge === undefined ? {} : { challenge }),
+      ...(course.records === undefined ? {} : { records: course.records }),
       ...{ failures: 0, notBefore: 0, pauses: { [issuer.directory]: clock.now() + restAfterIssue(lifetime) } },
     };
     await this.#save().catch((error: Error) => this.#tell(error.message, signal));
+  }
+
+  /** What is set in DNS is written down first, so that it is removed whatever becomes of us. */
+  #dnsAnswers(course: Course): DnsAnswers | undefined {
+    const { dns } = this.#issuance;
+    if (dns === undefined) return undefined;
+    return new DnsAnswers(dns, this.#shared, {
+      records: () => course.records ?? [],
+      keep: async (records) => {
+        course.records = records;
+        await storeCourse(this.#shared.storage, this.name, course);
+      },
+    });
+  }
+
+  #answering(dns: DnsAnswers | undefined, signal: AbortSignal): Answering {
+    const { answering } = this.#shared;
+    if (dns === undefined) return answering;
+    return {
+      present: (answer) =>
+        isInDns(answer) ? dns.present(answer.name, answer.keyAuthorization, signal) : answering.present(answer),
+      withdraw: (answer) => (isInDns(answer) ? dns.withdraw(answer.keyAuthorization) : answering.withdraw(answer)),
+    };
   }
 
   /** Keeps what was issued, and that nothing is left to do. */
@@ -195,7 +225,8 @@ export class Keeper {
       course.pauses[directory] = this.#shared.clock.now() + error.retryAfter;
     }
     // An order that the issuer has not refused may still become a certificate.
-    const isOpen = error instanceof IssuerError && ['unreachable', 'timeout', 'busy'].includes(error.type);
+    const isOpen =
+      error instanceof IssuerError && ['unreachable', 'timeout', 'busy', 'unanswered'].includes(error.type);
     if (!isOpen || (course.order?.resumed ?? 0) >= MAX_RESUMED) delete course.order;
     await storeCourse(this.#shared.storage, this.name, course);
   }
@@ -213,7 +244,10 @@ export class Keeper {
 
   /** What worked last comes first. */
   #challenges({ challenge }: Course): ChallengeType[] {
-    return this.#issuance.challenges.toSorted((a, b) => Number(b === challenge) - Number(a === challenge));
+    const { challenges } = this.#issuance;
+    // RFC 8555 §7.1.3: nothing else can prove a wildcard.
+    if (this.name.startsWith('*')) return challenges.filter((each) => each === 'dns-01');
+    return challenges.toSorted((a, b) => Number(b === challenge) - Number(a === challenge));
   }
 
   #replaces({ directory }: Issuer): string | undefined {
@@ -294,6 +328,15 @@ export class Keeper {
     this.problem = problem + next;
     await this.#shared.changed().catch(() => {});
   }
+}
+
+function isInDns({ type }: Answer): boolean {
+  return type === 'dns-01';
+}
+
+/** It was never asked to look. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof IssuerError && error.type === 'unanswered';
 }
 
 /** From 0 to 1, the same each time for one certificate: restarts draw no new lots. */

@@ -1,8 +1,8 @@
 // What is kept of a name: its certificate with its key, and how its orders went. Read strictly, for a store may be shared or damaged.
 
 import type { ChallengeType } from '../configuration.ts';
+import type { DnsRecord } from './dns-answers.ts';
 import type { PlacedOrder } from './issue.ts';
-import type { RenewalWindow } from './renewal.ts';
 import type { Storage } from './storage.ts';
 
 /** In one file, so that a pair is never half of one and half of another. */
@@ -26,8 +26,8 @@ export interface Course {
   challenge?: ChallengeType;
   /** Under way, or cut off. */
   order?: PlacedOrder & { readonly directory: string; readonly resumed: number };
-  /** Its issuer's word on the certificate with this id. */
-  ari?: { readonly id: string; readonly window?: RenewalWindow; readonly askAgain: number };
+  /** What was set in DNS and is not removed yet. */
+  records?: readonly DnsRecord[];
 }
 
 const certificateName = (name: string) => `certificates/${fileName(name)}.json`;

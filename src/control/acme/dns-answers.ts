@@ -1,0 +1,120 @@
+// The answers of dns-01: TXT records that a hook or nsupdate sets, that name servers show, and that are removed again whatever happens.
+
+import { createHash } from 'node:crypto';
+import type { DnsProof } from '../configuration.ts';
+import type { Means } from './client.ts';
+import { DnsZones, type Spot } from './dns-zone.ts';
+import { AnswerError } from './issue.ts';
+import { type Program, runProgram } from './run-program.ts';
+import type { Lock } from './storage.ts';
+
+/** Of the record, in seconds: it changes with each order, and issuers should not remember the one before. */
+const TTL = 1;
+/** How long to wait for another name that has its record at the same place, in ms. */
+const TURN_WITHIN = 20 * 60_000;
+const TURN_PAUSE = 1_000;
+/** More records are not remembered: a hook that never removes any must not fill the store. */
+const MOST_LEFT = 10;
+
+export interface DnsRecord extends Spot {
+  readonly value: string;
+}
+
+/** What a name has set and not removed yet; it outlives the process. */
+export interface Left {
+  records(): readonly DnsRecord[];
+  keep(records: readonly DnsRecord[]): Promise<void>;
+}
+
+export class DnsAnswers {
+  readonly #proof: DnsProof;
+  readonly #means: Means;
+  readonly #zones: DnsZones;
+  readonly #left: Left;
+  readonly #locks = new Map<string, Lock>();
+
+  constructor(proof: DnsProof, means: Means, left: Left) {
+    this.#proof = proof;
+    this.#means = means;
+    this.#zones = new DnsZones(proof.resolvers, means.clock);
+    this.#left = left;
+  }
+
+  /** Resolves when the record is seen. */
+  async present(name: string, keyAuthorization: string, signal: AbortSignal): Promise<void> {
+    // RFC 8555 §8.4: that of a wildcard is at the name below it.
+    const spot = await this.#zones.find(`_acme-challenge.${name.replace(/^\*\./, '')}`);
+    const record = { ...spot, value: recordValue(keyAuthorization) };
+    // Many hooks put a value in the place of the one before: `example.com` and `*.example.com` share a place.
+    if (this.#proof.kind === 'hook') this.#locks.set(record.value, await this.#turn(spot, signal));
+    await this.#left.keep([...this.#left.records(), record].slice(-MOST_LEFT));
+    await this.#run('present', record, signal);
+    await this.#zones.untilShown(spot, record.value, signal);
+  }
+
+  /** Never rejects: what cannot be removed now is removed with the next attempt. */
+  async withdraw(keyAuthorization: string): Promise<void> {
+    const value = recordValue(keyAuthorization);
+    await this.#remove(this.#left.records().filter((record) => record.value === value));
+    await this.#locks.get(value)?.release();
+    this.#locks.delete(value);
+  }
+
+  /** What an earlier process has left behind. */
+  async clean(): Promise<void> {
+    await this.#remove(this.#left.records());
+  }
+
+  async #remove(records: readonly DnsRecord[]): Promise<void> {
+    for (const record of records) {
+      try {
+        // A stop does not break it off: who else would do it?
+        await this.#run('cleanup', record, new AbortController().signal);
+        await this.#left.keep(this.#left.records().filter((each) => each.value !== record.value));
+      } catch (error) {
+        const { message } = error as Error;
+        this.#means.log.warn('a TXT record is left over, and is removed with the next attempt', {
+          ...{ name: record.name, error: message },
+        });
+      }
+    }
+  }
+
+  async #run(task: Task, record: DnsRecord, signal: AbortSignal): Promise<void> {
+    try {
+      await runProgram(programOf(this.#proof, task, record), this.#means.clock, signal);
+    } catch (error) {
+      throw new AnswerError((error as Error).message);
+    }
+  }
+
+  /** Of all who share the store. */
+  async #turn({ name }: Spot, signal: AbortSignal): Promise<Lock> {
+    const { storage, clock } = this.#means;
+    const end = clock.now() + TURN_WITHIN;
+    while (!signal.aborted && clock.now() < end) {
+      const lock = await storage.lock(`dns-${name}`);
+      if (lock !== undefined) return lock;
+      await clock.wait(TURN_PAUSE, signal);
+    }
+    throw new AnswerError(`another certificate needs ${name} for too long`);
+  }
+}
+
+type Task = 'present' | 'cleanup';
+
+function recordValue(keyAuthorization: string): string {
+  return createHash('sha256').update(keyAuthorization).digest('base64url');
+}
+
+/** The hook is called as lego calls its own. The key of nsupdate is in its file only. */
+function programOf(proof: DnsProof, task: Task, { name, zone, value }: DnsRecord): Program {
+  if (proof.kind === 'hook') {
+    return { title: `${proof.file} ${task}`, command: proof.file, args: [task, `${name}.`, value] };
+  }
+  const { host, port, keyFile } = proof;
+  const change = task === 'present' ? `add ${name}. ${TTL} IN TXT "${value}"` : `delete ${name}. IN TXT "${value}"`;
+  const lines = [`server ${host} ${port}`, `zone ${zone}.`, `update ${change}`, 'send', ''];
+  const title = `nsupdate at ${host}, port ${port},`;
+  return { title, command: 'nsupdate', args: ['-k', keyFile], input: lines.join('\n') };
+}
