@@ -55,7 +55,10 @@ export class Keeper {
   #unsaved: Course | undefined;
   /** The issuer's word on the certificate with this id. */
   #ari: { readonly id: string; readonly window: RenewalWindow | undefined; readonly askAgain: number } | undefined;
-  #isFirstStep = true;
+  /** An order that was cut off is taken up at once by who comes after, not each time. */
+  #isFirstAttempt = true;
+  /** The workers refused what we have, or were not asked yet. */
+  #isUntold = false;
 
   constructor(name: string, issuance: Issuance, shared: Shared) {
     this.name = name;
@@ -83,14 +86,15 @@ export class Keeper {
         // The store, or a mistake of ours: what is served stays.
         await this.#tell((error as Error).message, signal);
       }
-      this.#isFirstStep = false;
-      await this.#shared.clock.wait(Math.min(LOOK_AGAIN, Math.max(0, pause)), signal);
+      const longest = this.#isUntold ? STORAGE_PAUSE : LOOK_AGAIN;
+      await this.#shared.clock.wait(Math.min(longest, Math.max(0, pause)), signal);
     }
   }
 
   /** Resolves to the ms until there may be something to do. */
   async #step(signal: AbortSignal): Promise<number> {
     const { clock, storage } = this.#shared;
+    if (this.#isUntold) await this.#announce();
     await this.#synchronize(signal);
     const due = await this.#due();
     if (due > clock.now()) return due - clock.now();
@@ -113,6 +117,7 @@ export class Keeper {
     if (due > clock.now()) return due - clock.now();
     const course = await loadCourse(storage, this.name);
     const wait = this.#mustWait(course);
+    this.#isFirstAttempt = false;
     if (wait > 0) return wait;
 
     // As if it had failed: a process that dies in the middle must not begin anew as fast as it is started.
@@ -130,7 +135,7 @@ export class Keeper {
         this.#shared.counts.count(host, 'issued');
         const ends = this.loaded!.notAfter.toISOString();
         log.info('a certificate was issued', { name: this.name, issuer: host, not_after: ends });
-        await this.#shared.changed();
+        await this.#announce();
         return 0;
       } catch (error) {
         if (signal.aborted) return 0;
@@ -152,7 +157,8 @@ export class Keeper {
     const wish = { name: this.name, challenges: this.#challenges(course), replaces: this.#replaces(issuer) };
     const isResumed = course.order?.directory === issuer.directory;
     const keep = async (order: PlacedOrder) => {
-      course.order = { ...order, directory: issuer.directory, resumed: 0 };
+      // One that follows on one that died is no new beginning: else a crash loop would place one each time.
+      course.order = { ...order, directory: issuer.directory, resumed: course.order?.resumed ?? 0 };
       await storeCourse(storage, this.name, course);
     };
     const placed = isResumed ? course.order : undefined;
@@ -174,10 +180,12 @@ export class Keeper {
     this.#take({ directory: issuer.directory, chain, key });
     const { loaded } = this;
     const lifetime = loaded!.notAfter.getTime() - loaded!.notBefore.getTime();
+    const worked = challenge ?? course.challenge;
     this.#unsaved = {
-      ...(challenge === undefined ? {} : { challenge }),
+      ...(worked === undefined ? {} : { challenge: worked }),
       ...(course.records === undefined ? {} : { records: course.records }),
-      ...{ failures: 0, notBefore: 0, pauses: { [issuer.directory]: clock.now() + restAfterIssue(lifetime) } },
+      ...{ failures: 0, notBefore: 0 },
+      pauses: { ...course.pauses, [issuer.directory]: clock.now() + restAfterIssue(lifetime) },
     };
     await this.#save().catch((error: Error) => this.#tell(error.message, signal));
   }
@@ -237,7 +245,7 @@ export class Keeper {
   }
 
   #mustWait(course: Course): number {
-    const mayResume = this.#isFirstStep && course.order !== undefined && course.order.resumed < MAX_RESUMED;
+    const mayResume = this.#isFirstAttempt && course.order !== undefined && course.order.resumed < MAX_RESUMED;
     const until = Math.max(mayResume ? 0 : course.notBefore, this.#pausedUntil(course));
     return until - this.#shared.clock.now();
   }
@@ -259,13 +267,13 @@ export class Keeper {
     const { storage } = this.#shared;
     if (this.#unsaved !== undefined) {
       await this.#save();
-      await this.#shared.changed();
+      await this.#announce();
     }
     const stored = await loadCertificate(storage, this.name);
     if (stored === undefined || stored.chain === this.#stored?.chain) return;
     if (this.#take(stored)) {
       this.problem = undefined;
-      if (!signal.aborted) await this.#shared.changed();
+      if (!signal.aborted) await this.#announce();
     }
   }
 
@@ -320,6 +328,17 @@ export class Keeper {
     }
     this.#ari = { id, window, askAgain: clock.now() + ariPause(retryAfter) };
     return window;
+  }
+
+  /** A refusal is told by whoever has the workers; here it is only asked again. */
+  async #announce(): Promise<void> {
+    this.#isUntold = true;
+    await this.#shared.changed().then(
+      () => {
+        this.#isUntold = false;
+      },
+      () => {},
+    );
   }
 
   async #tell(problem: string, signal: AbortSignal, until?: number): Promise<void> {
