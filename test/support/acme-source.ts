@@ -70,7 +70,9 @@ export interface AcmeGround {
   open(options: SourceOptions): Promise<AcmeSource>;
 }
 
-export interface TestIssuer extends Pick<Issuer, 'directory'>, Partial<Pick<Issuer, 'rehearsal' | 'preferredChain'>> {
+export interface TestIssuer
+  extends Pick<Issuer, 'directory'>,
+    Partial<Pick<Issuer, 'rehearsal' | 'preferredChain' | 'profile'>> {
   readonly caFile: string;
 }
 
@@ -110,8 +112,8 @@ export async function prepareSources(t: Test, httpPort: number): Promise<AcmeGro
     open: async ({ names, issuers, folder, storage, challenges = ['http-01'], dns }) => {
       const authorities = new Map(issuers.map(({ caFile }) => [caFile, readFileSync(caFile, 'latin1')]));
       const setting = { place: 'test', name: 'test' };
-      const read = issuers.map(({ directory, caFile, rehearsal, preferredChain }) => ({
-        ...{ directory, email: undefined, eab: undefined, profile: undefined, rehearsal, preferredChain },
+      const read = issuers.map(({ directory, caFile, rehearsal, preferredChain, profile }) => ({
+        ...{ directory, email: undefined, eab: undefined, profile, rehearsal, preferredChain },
         ca: { file: caFile, setting },
       }));
       const source = await AcmeSource.open([{ names, issuers: read, challenges, dns, setting }], {

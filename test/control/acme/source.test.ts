@@ -397,6 +397,37 @@ t.test('with pebble', async (t) => {
     },
   );
 
+  t.test('a profile that the issuer offers is asked for; of one that it does not offer it is not asked', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    relay.profiles = { classic: 'as ever', shortlived: 'six days' };
+    const open = (name: string, profile: string) =>
+      ground.open({ names: [name], issuers: [{ ...relay, profile }], folder });
+    const offered = await open('profile.example.test', 'shortlived');
+    offered.start(async () => {});
+    await untilIssued(offered);
+    const orders = () => relay.asked.filter(({ path }) => path === '/order-plz');
+    t.match(orders(), [{ payload: { profile: 'shortlived' } }]);
+    const unknown = await open('unknown.example.test', 'short');
+    unknown.start(async () => {});
+    await untilFailed(unknown);
+    t.match(said(unknown), [{ message: /localhost:\d+ has no profile "short" \(it offers classic, shortlived\)/ }]);
+    t.equal(orders().length, 1);
+    // Taken away since the directory was read.
+    const late = await open('late.example.test', 'shortlived');
+    relay.intercept = (path) => {
+      if (path === '/nonce-plz') relay.profiles = { classic: 'as ever' };
+      return undefined;
+    };
+    late.start(async () => {});
+    await untilFailed(late);
+    t.match(said(late), [{ message: /localhost:\d+ refused: no profile shortlived \(invalidProfile\)/ }]);
+    relay.profiles = undefined;
+    const none = await open('none.example.test', 'shortlived');
+    none.start(async () => {});
+    await untilFailed(none);
+    t.match(said(none), [{ message: /has no profile "shortlived" \(it offers none\)/ }]);
+  });
+
   t.test('the chain that is preferred', async (t) => {
     const { ground, relay, folder } = await prepare(t);
     const roots = new Set<string>();
