@@ -45,8 +45,7 @@ export class DnsAnswers {
     // RFC 8555 §8.4: that of a wildcard is at the name below it.
     const spot = await this.#zones.find(`_acme-challenge.${name.replace(/^\*\./, '')}`);
     const record = { ...spot, value: recordValue(keyAuthorization) };
-    // Many hooks put a value in the place of the one before: `example.com` and `*.example.com` share a place.
-    if (this.#proof.kind === 'hook') this.#locks.set(record.value, await this.#turn(spot, signal));
+    await this.#takeTurn(record, signal);
     await this.#left.keep([...this.#left.records(), record].slice(-MOST_LEFT));
     await this.#run('present', record, signal);
     await this.#zones.untilShown(spot, record.value, signal);
@@ -55,28 +54,32 @@ export class DnsAnswers {
   /** Never rejects: what cannot be removed now is removed with the next attempt. */
   async withdraw(keyAuthorization: string): Promise<void> {
     const value = recordValue(keyAuthorization);
-    await this.#remove(this.#left.records().filter((record) => record.value === value));
-    await this.#locks.get(value)?.release();
-    this.#locks.delete(value);
+    for (const record of this.#left.records()) if (record.value === value) await this.#remove(record);
+    await this.#endTurn(value);
   }
 
-  /** What an earlier process has left behind. */
-  async clean(): Promise<void> {
-    await this.#remove(this.#left.records());
+  /** What an earlier process has left behind. Does not reject either. */
+  async clean(signal: AbortSignal): Promise<void> {
+    for (const record of this.#left.records()) {
+      const isOurs = await this.#takeTurn(record, signal).then(
+        () => true,
+        () => false,
+      );
+      if (isOurs) await this.#remove(record);
+      await this.#endTurn(record.value);
+    }
   }
 
-  async #remove(records: readonly DnsRecord[]): Promise<void> {
-    for (const record of records) {
-      try {
-        // A stop does not break it off: who else would do it?
-        await this.#run('cleanup', record, new AbortController().signal);
-        await this.#left.keep(this.#left.records().filter((each) => each.value !== record.value));
-      } catch (error) {
-        const { message } = error as Error;
-        this.#means.log.warn('a TXT record is left over, and is removed with the next attempt', {
-          ...{ name: record.name, error: message },
-        });
-      }
+  async #remove(record: DnsRecord): Promise<void> {
+    try {
+      // A stop does not break it off: who else would do it?
+      await this.#run('cleanup', record, new AbortController().signal);
+      await this.#left.keep(this.#left.records().filter((each) => each.value !== record.value));
+    } catch (error) {
+      const { message } = error as Error;
+      this.#means.log.warn('a TXT record is left over, and is removed with the next attempt', {
+        ...{ name: record.name, error: message },
+      });
     }
   }
 
@@ -88,16 +91,28 @@ export class DnsAnswers {
     }
   }
 
-  /** Of all who share the store. */
-  async #turn({ name }: Spot, signal: AbortSignal): Promise<Lock> {
+  /**
+   * Among all who share the store. Many hooks put a value in the place of the one before, or remove all that is there: and
+   * `example.com` and `*.example.com` have theirs at the same place.
+   */
+  async #takeTurn({ name, value }: DnsRecord, signal: AbortSignal): Promise<void> {
+    if (this.#proof.kind !== 'hook') return;
     const { storage, clock } = this.#means;
     const end = clock.now() + TURN_WITHIN;
     while (!signal.aborted && clock.now() < end) {
       const lock = await storage.lock(`dns-${name}`);
-      if (lock !== undefined) return lock;
+      if (lock !== undefined) {
+        this.#locks.set(value, lock);
+        return;
+      }
       await clock.wait(TURN_PAUSE, signal);
     }
     throw new AnswerError(`another certificate needs ${name} for too long`);
+  }
+
+  async #endTurn(value: string): Promise<void> {
+    await this.#locks.get(value)?.release();
+    this.#locks.delete(value);
   }
 }
 

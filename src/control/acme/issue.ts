@@ -155,7 +155,8 @@ async function prove(attempt: Attempt, order: Order, failed: Failed): Promise<Ch
 
 function choose(authorization: Authorization, wish: Wish, failed: Failed) {
   const isFailed = (type: string) => failed.some((each) => each.type === type);
-  const offered = authorization.challenges.filter(({ status }) => status === 'pending');
+  // `processing`: the issuer was told to look before a restart, and still does.
+  const offered = authorization.challenges.filter(({ status }) => ['pending', 'processing'].includes(status));
   for (const type of wish.challenges) {
     const found = offered.find((each) => each.type === type);
     if (found !== undefined && !isFailed(type)) return found;

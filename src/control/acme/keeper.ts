@@ -125,7 +125,7 @@ export class Keeper {
     course.notBefore = clock.now() + backoff(course.failures, undefined, clock.random());
     await storeCourse(storage, this.name, course);
     const dns = this.#dnsAnswers(course);
-    await dns?.clean();
+    await dns?.clean(signal);
     const reasons: string[] = [];
     for (const issuer of this.#issuance.issuers) {
       if ((course.pauses[issuer.directory] ?? 0) > clock.now()) continue;

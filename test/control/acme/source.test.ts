@@ -159,6 +159,38 @@ t.test('with pebble', async (t) => {
     });
   }
 
+  t.test('a restart while the issuer looks: it is not told a second time, only asked', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const names = ['looking.example.test'];
+    const first = await ground.open({ names, issuers: [relay], folder });
+    relay.intercept = (path) => (path.startsWith('/authZ/') && relay.count('/chalZ/') > 0 ? 'hang' : undefined);
+    first.start(async () => {});
+    await waitFor(() => relay.count('/chalZ/') > 0, 15_000, 'the issuer to be told');
+    await waitFor(() => relay.count('/authZ/') > 1, 15_000, 'it to be asked');
+    first.stop();
+    await first.ended();
+    const urlOf = (start: string) =>
+      new URL(relay.asked.find(({ path }) => path.startsWith(start))!.path, relay.directory).href;
+    const challenge = { type: 'http-01', url: urlOf('/chalZ/'), status: 'processing', token: 'abc' };
+    const processing: Record<string, object> = {
+      '/my-order/': { status: 'pending', authorizations: [urlOf('/authZ/')], finalize: relay.directory },
+      '/authZ/': { status: 'pending', challenges: [challenge] },
+    };
+    relay.intercept = (path) => {
+      const start = Object.keys(processing).find((each) => path.startsWith(each));
+      if (start === undefined) return undefined;
+      const body = JSON.stringify(processing[start]);
+      // Once; then as it is by now.
+      delete processing[start];
+      return { body };
+    };
+    const second = await ground.open({ names, issuers: [relay], folder });
+    second.start(async () => {});
+    await untilIssued(second);
+    t.equal(relay.count('/chalZ/'), 1);
+    t.equal(relay.count('/order-plz'), 1);
+  });
+
   t.test('a crash loop places no order after the first until its time has come', async (t) => {
     const { ground, relay, folder } = await prepare(t);
     relay.intercept = (path) => (path === '/order-plz' ? problem(500, 'serverInternal') : undefined);
