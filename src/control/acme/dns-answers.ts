@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { DnsProof } from '../configuration.ts';
 import type { Means } from './client.ts';
-import { DnsZones, type Spot } from './dns-zone.ts';
+import { DnsZones, isRecordName, type Spot } from './dns-zone.ts';
 import { AnswerError } from './issue.ts';
 import { type Program, runProgram } from './run-program.ts';
 import type { Lock } from './storage.ts';
@@ -48,6 +48,7 @@ export class DnsAnswers {
     await this.#takeTurn(record, signal);
     await this.#left.keep([...this.#left.records(), record].slice(-MOST_LEFT));
     await this.#run('present', record, signal);
+    this.#means.log.info('a TXT record is set, and is looked for at the name servers', { name: record.name });
     await this.#zones.untilShown(spot, record.value, signal);
   }
 
@@ -114,6 +115,13 @@ export class DnsAnswers {
     await this.#locks.get(value)?.release();
     this.#locks.delete(value);
   }
+}
+
+/** As it was stored: it goes to programs. */
+export function isDnsRecord(value: unknown): value is DnsRecord {
+  const { name, zone, value: text } = (value ?? {}) as Record<string, unknown>;
+  if (typeof name !== 'string' || typeof zone !== 'string' || typeof text !== 'string') return false;
+  return isRecordName(name) && `.${name}`.endsWith(`.${zone}`) && /^[\w-]{43}$/.test(text);
 }
 
 type Task = 'present' | 'cleanup';

@@ -53,10 +53,11 @@ export class DnsZones {
       if (aliases === MOST_ALIASES) throw new AnswerError(`${name} leads from one CNAME to the next without end`);
       spot = next.toLowerCase().replace(/\.$/, '');
       // It goes to programs: nothing in it may be more than a name.
-      if (!HOST_NAME.test(spot))
+      if (!isRecordName(spot))
         throw new AnswerError(`${name} leads to ${plain(JSON.stringify(spot))}, which is no name`);
     }
-    for (let zone = spot; zone.includes('.'); zone = zone.slice(zone.indexOf('.') + 1)) {
+    // Up to a single label, as inside of a company.
+    for (let zone = spot; zone !== ''; zone = zone.slice(zone.indexOf('.') + 1 || zone.length)) {
       const found = await answersOf(
         name,
         resolver.resolveSoa(zone).then((soa) => [soa]),
@@ -96,6 +97,10 @@ export class DnsZones {
     if (servers.some(({ addresses }) => addresses.length > 0)) return servers;
     throw new AnswerError(`the name servers of ${zone} are not found in DNS`);
   }
+}
+
+export function isRecordName(name: string): boolean {
+  return HOST_NAME.test(name);
 }
 
 /** A new one keeps nothing of what was answered before. */

@@ -183,8 +183,7 @@ export class Keeper {
     const worked = challenge ?? course.challenge;
     this.#unsaved = {
       ...(worked === undefined ? {} : { challenge: worked }),
-      ...(course.records === undefined ? {} : { records: course.records }),
-      ...{ failures: 0, notBefore: 0 },
+      ...{ failures: 0, notBefore: 0, records: course.records },
       pauses: { ...course.pauses, [issuer.directory]: clock.now() + restAfterIssue(lifetime) },
     };
     await this.#save().catch((error: Error) => this.#tell(error.message, signal));
@@ -195,7 +194,7 @@ export class Keeper {
     const { dns } = this.#issuance;
     if (dns === undefined) return undefined;
     return new DnsAnswers(dns, this.#shared, {
-      records: () => course.records ?? [],
+      records: () => course.records,
       keep: async (records) => {
         course.records = records;
         await storeCourse(this.#shared.storage, this.name, course);

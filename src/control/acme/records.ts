@@ -1,7 +1,7 @@
 // What is kept of a name: its certificate with its key, and how its orders went. Read strictly, for a store may be shared or damaged.
 
 import type { ChallengeType } from '../configuration.ts';
-import type { DnsRecord } from './dns-answers.ts';
+import { type DnsRecord, isDnsRecord } from './dns-answers.ts';
 import type { PlacedOrder } from './issue.ts';
 import type { Storage } from './storage.ts';
 
@@ -27,7 +27,7 @@ export interface Course {
   /** Under way, or cut off. */
   order?: PlacedOrder & { readonly directory: string; readonly resumed: number };
   /** What was set in DNS and is not removed yet. */
-  records?: readonly DnsRecord[];
+  records: readonly DnsRecord[];
 }
 
 const certificateName = (name: string) => `certificates/${fileName(name)}.json`;
@@ -50,9 +50,10 @@ export async function storeCertificate(storage: Storage, name: string, certifica
 
 export async function loadCourse(storage: Storage, name: string): Promise<Course> {
   const read = await readJson(storage, courseName(name));
-  const { failures, notBefore, pauses } = read;
+  const { failures, notBefore, pauses, records } = read;
   const isWhole = Number.isSafeInteger(failures) && Number.isFinite(notBefore) && typeof pauses === 'object';
-  return isWhole && pauses !== null ? (read as unknown as Course) : { failures: 0, notBefore: 0, pauses: {} };
+  if (!isWhole || pauses === null) return { failures: 0, notBefore: 0, pauses: {}, records: [] };
+  return { ...(read as unknown as Course), records: Array.isArray(records) ? records.filter(isDnsRecord) : [] };
 }
 
 export async function storeCourse(storage: Storage, name: string, course: Course): Promise<void> {
