@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { DnsProof } from '../configuration.ts';
 import type { Means } from './client.ts';
 import { DnsZones, isRecordName, type Spot } from './dns-zone.ts';
-import { AnswerError } from './issue.ts';
+import { type Answer, AnswerError, type Answering } from './issue.ts';
 import { type Program, runProgram } from './run-program.ts';
 import type { Lock } from './storage.ts';
 
@@ -40,8 +40,29 @@ export class DnsAnswers {
     this.#left = left;
   }
 
+  /** Answers dns-01, and leaves the others to those that do. */
+  beside(others: Answering, signal: AbortSignal): Answering {
+    const isOurs = ({ type }: Answer) => type === 'dns-01';
+    return {
+      present: (answer) => (isOurs(answer) ? this.#present(answer, signal) : others.present(answer)),
+      withdraw: (answer) => (isOurs(answer) ? this.#withdraw(answer) : others.withdraw(answer)),
+    };
+  }
+
+  /** What an earlier process has left behind. Does not reject. */
+  async clean(signal: AbortSignal): Promise<void> {
+    for (const record of this.#left.records()) {
+      const isOurs = await this.#takeTurn(record, signal).then(
+        () => true,
+        () => false,
+      );
+      if (isOurs) await this.#remove(record);
+      await this.#endTurn(record.value);
+    }
+  }
+
   /** Resolves when the record is seen. */
-  async present(name: string, keyAuthorization: string, signal: AbortSignal): Promise<void> {
+  async #present({ name, keyAuthorization }: Answer, signal: AbortSignal): Promise<void> {
     // RFC 8555 §8.4: that of a wildcard is at the name below it.
     const spot = await this.#zones.find(`_acme-challenge.${name.replace(/^\*\./, '')}`);
     const record = { ...spot, value: recordValue(keyAuthorization) };
@@ -53,22 +74,10 @@ export class DnsAnswers {
   }
 
   /** Never rejects: what cannot be removed now is removed with the next attempt. */
-  async withdraw(keyAuthorization: string): Promise<void> {
+  async #withdraw({ keyAuthorization }: Answer): Promise<void> {
     const value = recordValue(keyAuthorization);
     for (const record of this.#left.records()) if (record.value === value) await this.#remove(record);
     await this.#endTurn(value);
-  }
-
-  /** What an earlier process has left behind. Does not reject either. */
-  async clean(signal: AbortSignal): Promise<void> {
-    for (const record of this.#left.records()) {
-      const isOurs = await this.#takeTurn(record, signal).then(
-        () => true,
-        () => false,
-      );
-      if (isOurs) await this.#remove(record);
-      await this.#endTurn(record.value);
-    }
   }
 
   async #remove(record: DnsRecord): Promise<void> {

@@ -1,11 +1,11 @@
 // Keeps the certificate of one name: has it issued, renews it in time, and waits as long as failures and issuers demand.
 
-import { createHash } from 'node:crypto';
 import type { LoadedCertificate } from '../certificate-source.ts';
 import type { ChallengeType, Issuance, Issuer } from '../configuration.ts';
+import { Advice } from './advice.ts';
 import type { AcmeClient, Means } from './client.ts';
 import { DnsAnswers } from './dns-answers.ts';
-import { type Answer, type Answering, issue, type PlacedOrder, problemOfChain, rehearse, splitChain } from './issue.ts';
+import { type Answering, issue, type PlacedOrder, problemOfChain, rehearse, splitChain } from './issue.ts';
 import type { OrderCounts } from './measures.ts';
 import {
   type Course,
@@ -16,10 +16,9 @@ import {
   storeCertificate,
   storeCourse,
 } from './records.ts';
-import { ariPause, backoff, type RenewalWindow, readWindow, renewalByAge, restAfterIssue } from './renewal.ts';
+import { backoff, restAfterIssue } from './renewal.ts';
 import { StorageError } from './storage.ts';
 import { IssuerError } from './transport.ts';
-import { renewalIdOf } from './x509.ts';
 
 /** Another process of the same store may have renewed: we look this often, at least. In ms. */
 const LOOK_AGAIN = 3_600_000;
@@ -53,8 +52,7 @@ export class Keeper {
   #stored: StoredCertificate | undefined;
   /** What the store has still to be told of the certificate that was issued. */
   #unsaved: Course | undefined;
-  /** The issuer's word on the certificate with this id. */
-  #ari: { readonly id: string; readonly window: RenewalWindow | undefined; readonly askAgain: number } | undefined;
+  readonly #advice: Advice;
   /** An order that was cut off is taken up at once by who comes after, not each time. */
   #isFirstAttempt = true;
   /** The workers refused what we have, or were not asked yet. */
@@ -64,6 +62,7 @@ export class Keeper {
     this.name = name;
     this.#issuance = issuance;
     this.#shared = shared;
+    this.#advice = new Advice(name, shared);
   }
 
   /** Takes what is in the store. */
@@ -126,12 +125,13 @@ export class Keeper {
     await storeCourse(storage, this.name, course);
     const dns = this.#dnsAnswers(course);
     await dns?.clean(signal);
+    const answering = dns === undefined ? this.#shared.answering : dns.beside(this.#shared.answering, signal);
     const reasons: string[] = [];
     for (const issuer of this.#issuance.issuers) {
       if ((course.pauses[issuer.directory] ?? 0) > clock.now()) continue;
       const host = hostOf(issuer);
       try {
-        await this.#issueFrom(issuer, course, this.#answering(dns, signal), signal);
+        await this.#issueFrom(issuer, course, answering, signal);
         this.#shared.counts.count(host, 'issued');
         const ends = this.loaded!.notAfter.toISOString();
         log.info('a certificate was issued', { name: this.name, issuer: host, not_after: ends });
@@ -202,16 +202,6 @@ export class Keeper {
     });
   }
 
-  #answering(dns: DnsAnswers | undefined, signal: AbortSignal): Answering {
-    const { answering } = this.#shared;
-    if (dns === undefined) return answering;
-    return {
-      present: (answer) =>
-        isInDns(answer) ? dns.present(answer.name, answer.keyAuthorization, signal) : answering.present(answer),
-      withdraw: (answer) => (isInDns(answer) ? dns.withdraw(answer.keyAuthorization) : answering.withdraw(answer)),
-    };
-  }
-
   /** Keeps what was issued, and that nothing is left to do. */
   async #save(): Promise<void> {
     const { storage } = this.#shared;
@@ -258,7 +248,7 @@ export class Keeper {
   }
 
   #replaces({ directory }: Issuer): string | undefined {
-    return this.#stored?.directory === directory ? this.#ari?.id : undefined;
+    return this.#stored?.directory === directory ? this.#advice.id : undefined;
   }
 
   /** The store and what we serve become one again. */
@@ -299,34 +289,7 @@ export class Keeper {
     const issuer = this.#issuance.issuers.find(({ directory }) => directory === this.#stored?.directory);
     // Of an issuer that is not asked any more, as after a trial with a staging directory.
     if (loaded === undefined || issuer === undefined) return 0;
-    const [notBefore, notAfter] = [loaded.notBefore.getTime(), loaded.notAfter.getTime()];
-    const byAge = renewalByAge({ notBefore, notAfter }, chanceOf(loaded));
-    const window = await this.#window(issuer, loaded);
-    return window === undefined || window.at >= notAfter ? byAge : window.at;
-  }
-
-  async #window(issuer: Issuer, loaded: LoadedCertificate): Promise<RenewalWindow | undefined> {
-    const { clock, log } = this.#shared;
-    const id = await renewalIdOf(loaded.certificate.chain);
-    if (id === undefined) return undefined;
-    const before = this.#ari?.id === id ? this.#ari : undefined;
-    if (before !== undefined && before.askAgain > clock.now()) return before.window;
-    let window = before?.window;
-    let retryAfter: number | undefined;
-    try {
-      const answer = await this.#shared.client(issuer).renewalInfo(id);
-      retryAfter = answer?.retryAfter;
-      window = answer === undefined ? undefined : readWindow(answer.json(), before?.window, chanceOf(loaded));
-      if (window !== undefined && window !== before?.window) {
-        const [from, to] = [window.start, window.end].map((each) => new Date(each).toISOString());
-        log.info('the issuer suggests when to renew', { name: this.name, from, to });
-      }
-    } catch (error) {
-      // RFC 9773 §4.3: renewal goes on without it.
-      log.debug('the issuer did not say when to renew', { name: this.name, error: (error as Error).message });
-    }
-    this.#ari = { id, window, askAgain: clock.now() + ariPause(retryAfter) };
-    return window;
+    return this.#advice.renewalOf(loaded, this.#shared.client(issuer));
   }
 
   /** A refusal is told by whoever has the workers; here it is only asked again. */
@@ -348,18 +311,9 @@ export class Keeper {
   }
 }
 
-function isInDns({ type }: Answer): boolean {
-  return type === 'dns-01';
-}
-
 /** It was never asked to look. */
 function isUnanswered(error: unknown): boolean {
   return error instanceof IssuerError && error.type === 'unanswered';
-}
-
-/** From 0 to 1, the same each time for one certificate: restarts draw no new lots. */
-function chanceOf({ certificate }: LoadedCertificate): number {
-  return createHash('sha256').update(certificate.chain).digest().readUInt32BE(0) / 2 ** 32;
 }
 
 function hostOf({ directory }: Issuer): string {
