@@ -131,7 +131,7 @@ export class ContentReader {
 
   #proofs({ challenges: given, dns: placed }: Pick<Acme, 'challenges' | 'dns'>): Pick<Issuance, 'challenges' | 'dns'> {
     const dns = placed === undefined ? undefined : this.#dnsProof(placed);
-    const challenges = given === undefined ? defaultChallenges(dns) : [...new Set(given.value)];
+    const challenges = given === undefined ? defaultChallenges(placed !== undefined) : [...new Set(given.value)];
     if (given !== undefined && challenges.includes('dns-01') && placed === undefined) {
       given.at.problem('lists dns-01, and nothing says how DNS is changed', 'add dns: with hook or update beside it');
     }

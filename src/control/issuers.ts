@@ -82,8 +82,8 @@ function readIssuer(reader: VariableReader): Issuer {
 }
 
 /** Where DNS is changed for it that is the way, without a word on it: the others need a port that issuers reach. */
-export function defaultChallenges(dns: DnsProof | undefined): readonly ChallengeType[] {
-  return dns === undefined ? ['http-01', 'tls-alpn-01'] : ['dns-01'];
+export function defaultChallenges(changesDns: boolean): readonly ChallengeType[] {
+  return changesDns ? ['dns-01'] : ['http-01', 'tls-alpn-01'];
 }
 
 function readChallenges(reader: VariableReader, dns: DnsProof | undefined): readonly ChallengeType[] {
@@ -93,7 +93,9 @@ function readChallenges(reader: VariableReader, dns: DnsProof | undefined): read
     const hint = `list one or more of ${CHALLENGE_TYPES.join(', ')}, separated by commas, the preferred one first`;
     reader.problem('ACME_CHALLENGES', `is "${reader.text('ACME_CHALLENGES')}"`, hint);
   }
-  if (known.includes('dns-01') && !DNS_VARIABLES.some((name) => reader.text(name) !== undefined)) {
+  // Whether or not what it says is right.
+  const changesDns = DNS_VARIABLES.some((name) => reader.text(name) !== undefined);
+  if (known.includes('dns-01') && !changesDns) {
     reader.problem('ACME_CHALLENGES', DNS_PROOF_MISSING.what, DNS_PROOF_MISSING.hint);
   }
   if (known.length > 0 && !known.includes('dns-01') && dns !== undefined) {
@@ -103,7 +105,7 @@ function readChallenges(reader: VariableReader, dns: DnsProof | undefined): read
       'add dns-01, or leave it out',
     );
   }
-  return known.length === 0 ? defaultChallenges(dns) : known;
+  return known.length === 0 ? defaultChallenges(changesDns) : known;
 }
 
 /** Why no issuer can give a certificate for it by what is allowed here. */

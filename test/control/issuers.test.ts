@@ -175,6 +175,12 @@ t.test('the file: what is wrong', async (t) => {
   }
 });
 
+t.test('the file: a mistake in dns is told once, not for each wildcard again', async (t) => {
+  const found = problemsIn(acme('  - names: ["*.a.example"]\n    dns: { resolvers: [192.0.2.1] }'));
+  t.match(found, [/dns: says not how/]);
+  t.equal(found.length, 1);
+});
+
 t.test('what is printed is read back, without the secret', async (t) => {
   const variables = { ...SITES, ACME_DIRECTORY: 'https://ca.example/acme', ACME_EAB_KID: 'kid', ACME_EAB_HMAC: HMAC };
   const before = readEnvironment({
