@@ -167,6 +167,9 @@ t.test('with pebble', async (t) => {
     first.start(async () => {});
     await waitFor(() => relay.count('/chalZ/') > 0, 15_000, 'the issuer to be told');
     await waitFor(() => relay.count('/authZ/') > 1, 15_000, 'it to be asked');
+    const id = relay.asked.find(({ path }) => path.startsWith('/authZ/'))!.path.slice('/authZ/'.length);
+    const isSeen = () => pebble.process.stdout().includes(`authz ${id} set VALID`);
+    await waitFor(isSeen, 15_000, 'the issuer to have seen the answer');
     first.stop();
     await first.ended();
     const urlOf = (start: string) =>
