@@ -68,11 +68,33 @@ export interface Issuance {
   /** The second is asked when the first fails, and so on. */
   readonly issuers: readonly Issuer[];
   readonly challenges: readonly ChallengeType[];
+  /** undefined: dns-01 is not among them. */
+  readonly dns: DnsProof | undefined;
   readonly setting: Setting;
 }
 
-export const CHALLENGE_TYPES = ['http-01', 'tls-alpn-01'] as const;
+export const CHALLENGE_TYPES = ['http-01', 'tls-alpn-01', 'dns-01'] as const;
 export type ChallengeType = (typeof CHALLENGE_TYPES)[number];
+
+/** Who sets the records of dns-01: a program of the operator's, or the zone's server by updates (RFC 2136). */
+export type DnsProof = (DnsHook | DnsUpdate) & {
+  /** Asked for the records in place of the zone's own servers: addresses with ports. */
+  readonly resolvers: readonly string[];
+  readonly setting: Setting;
+};
+
+export interface DnsHook {
+  readonly kind: 'hook';
+  readonly file: string;
+}
+
+export interface DnsUpdate {
+  readonly kind: 'update';
+  readonly host: string;
+  readonly port: number;
+  /** Of the TSIG key, as `tsig-keygen` writes it. */
+  readonly keyFile: string;
+}
 
 /** Who issues certificates, and how it knows us. */
 export interface Issuer {

@@ -2,25 +2,25 @@
 
 import { dirname, resolve } from 'node:path';
 import { type Action, type HeaderRules, LIMITS, type Parameters } from '../model/snapshot.ts';
-import {
-  type CertificatePair,
-  CHALLENGE_TYPES,
-  type Configuration,
-  type ConfiguredHost,
-  type ConfiguredListener,
-  type ConfiguredPool,
-  type ConfiguredRoute,
-  type Environment,
-  type Hsts,
-  type Issuance,
-  type Issuer,
-  type Reach,
-  type Setting,
+import type {
+  CertificatePair,
+  Configuration,
+  ConfiguredHost,
+  ConfiguredListener,
+  ConfiguredPool,
+  ConfiguredRoute,
+  DnsProof,
+  Environment,
+  Hsts,
+  Issuance,
+  Issuer,
+  Reach,
+  Setting,
 } from './configuration.ts';
 import { DEFAULT_ADMIN_PORT, DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS } from './environment.ts';
 import type { FORMAT } from './file-format.ts';
 import { apiBaseRoute, leadsToRoute, parameterRemarks, rootProblem, withBaseRoute } from './frontend-root.ts';
-import { DEFAULT_DIRECTORY, problemOfName, readDirectory, rehearsalOf } from './issuers.ts';
+import { DEFAULT_DIRECTORY, defaultChallenges, problemOfName, readDirectory, rehearsalOf } from './issuers.ts';
 import type { Place, Placed } from './shape.ts';
 import type { Variables } from './variables.ts';
 
@@ -31,7 +31,10 @@ type Host = Values<Content['hosts']>['value'];
 type Route = Host['routes']['value'][number];
 type Certificate = NonNullable<Content['certificates']>[number];
 type Rules = NonNullable<Route['request']>;
-type AcmeIssuer = NonNullable<NonNullable<Content['acme']>[number]['value']['issuers']>[number];
+type Acme = NonNullable<Content['acme']>[number]['value'];
+type AcmeIssuer = NonNullable<Acme['issuers']>[number];
+
+const GIVE_AS_FILE = 'leave it out here, and give its certificate as a file';
 
 /** Problems go to the places of the keys, warnings into the configuration. */
 export class ContentReader {
@@ -103,22 +106,52 @@ export class ContentReader {
 
   #issuance(): Issuance[] {
     const seen = new Set<string>();
-    const hostNames = [...this.#content.hosts.keys()].filter((name) => !name.startsWith('*'));
-    return (this.#content.acme ?? []).map(({ value: { names, issuers, challenges }, at }) => {
-      const wanted = names?.value ?? hostNames.map((value) => ({ value, at }));
+    const hostNames = [...this.#content.hosts.keys()];
+    return (this.#content.acme ?? []).map(({ value: { names, issuers, ...rest }, at }) => {
+      const { challenges, dns } = this.#proofs(rest);
+      // Of hosts that are not named here a wildcard may have its certificate as a file.
+      const issuable = hostNames.filter((name) => !name.startsWith('*') || challenges.includes('dns-01'));
+      const wanted = names?.value ?? issuable.map((value) => ({ value, at }));
       for (const { value, at } of wanted) {
-        const problem = problemOfName(value);
-        if (problem !== undefined) at.problem(problem, 'leave it out here, and give its certificate as a file');
+        const problem = problemOfName(value, challenges);
+        const hint = value.startsWith('*')
+          ? 'add dns:, or leave it out here and give its certificate as a file'
+          : GIVE_AS_FILE;
+        if (problem !== undefined) at.problem(problem, hint);
         if (seen.has(value)) at.problem(`${value} is to be issued already`, 'keep one of them');
         seen.add(value);
       }
       return {
         names: wanted.map(({ value }) => value),
         issuers: (issuers ?? [{} as AcmeIssuer]).map((issuer) => this.#issuer(issuer)),
-        challenges: challenges === undefined ? CHALLENGE_TYPES : [...new Set(challenges)],
-        setting: settingAt(at, this.#file, 'acme'),
+        ...{ challenges, dns, setting: settingAt(at, this.#file, 'acme') },
       };
     });
+  }
+
+  #proofs({ challenges: given, dns: placed }: Pick<Acme, 'challenges' | 'dns'>): Pick<Issuance, 'challenges' | 'dns'> {
+    const dns = placed === undefined ? undefined : this.#dnsProof(placed);
+    const challenges = given === undefined ? defaultChallenges(placed !== undefined) : [...new Set(given.value)];
+    if (given !== undefined && challenges.includes('dns-01') && placed === undefined) {
+      given.at.problem('lists dns-01, and nothing says how DNS is changed', 'add dns: with hook or update beside it');
+    }
+    if (placed !== undefined && given !== undefined && !challenges.includes('dns-01')) {
+      placed.at.problem('is given, and challenges does not list dns-01', 'add dns-01 there, or leave this out');
+    }
+    return { challenges, dns };
+  }
+
+  #dnsProof({ value: { hook, update, resolvers = [] }, at }: NonNullable<Acme['dns']>): DnsProof | undefined {
+    if ((hook === undefined) === (update === undefined)) {
+      return at.problem(hook === undefined ? 'says not how' : 'says it in two ways', 'give hook or update');
+    }
+    if (hook !== undefined) {
+      const setting = settingAt(hook.at, this.#file, 'hook');
+      return { kind: 'hook', file: this.#path(hook.value)!, resolvers, setting };
+    }
+    const { server, keyFile } = update!;
+    const setting = settingAt(keyFile.at, this.#file, 'keyFile');
+    return { kind: 'update', ...server, keyFile: this.#path(keyFile.value)!, resolvers, setting };
   }
 
   #issuer({ directory, email, ca, eab, profile, preferredChain }: AcmeIssuer): Issuer {

@@ -4,6 +4,7 @@ import { FRAMING, fieldFlags, HOP_BY_HOP, IDENTITY } from '../http/headers.ts';
 import { readAuthority } from '../http/target.ts';
 import type { Endpoint, Json, Limits } from '../model/snapshot.ts';
 import { CHALLENGE_TYPES } from './configuration.ts';
+import { readResolver, readServer } from './dns-proof.ts';
 import { LOG_FORMATS, LOG_LEVELS, MOST_WORKERS } from './environment.ts';
 import { readParameter } from './frontend-root.ts';
 import { readDirectory, readEmail, readHmac } from './issuers.ts';
@@ -108,16 +109,49 @@ const ISSUER = object({
   ),
 });
 
+const DNS = object({
+  hook: optional(
+    placed(file),
+    'A program that changes DNS, called as lego calls its own: present or cleanup, the name of the record, its value',
+  ),
+  update: optional(
+    object({
+      server: required(
+        parsed('a server', STRING, readServer),
+        'The name server that takes updates (RFC 2136), and its port if not 53',
+      ),
+      keyFile: required(placed(file), 'The file of its TSIG key, as tsig-keygen writes it'),
+    }),
+    'In its place: updates by nsupdate',
+  ),
+  resolvers: optional(
+    list(parsed('an address', STRING, readResolver), 1, 8),
+    "Name servers that are asked whether the record is there; the system's and those of the zone itself without it",
+  ),
+});
+
+/** In lower case. */
+const hostPattern = parsed('a host name', STRING, (value) => {
+  const wildcard = value.startsWith('*.');
+  const read = readHostName(wildcard ? value.slice(2) : value);
+  if (read instanceof Wrong) {
+    const hint = 'give a name, or *.example.com for one label before .example.com';
+    return new Wrong(`is "${value}", which is no host name`, value === '*' ? `${hint}; unknown names get a 404` : hint);
+  }
+  return wildcard ? `*.${read}` : read;
+});
+
 const ACME = object({
   names: optional(
-    placed(list(placed(parsed('a host name', STRING, readHostName)), 1)),
+    placed(list(placed(hostPattern), 1)),
     'The names, each for a certificate of its own; those of all hosts without it',
   ),
   issuers: optional(list(ISSUER, 1, 5), "Who is asked, the next one when one fails; Let's Encrypt without it"),
   challenges: optional(
-    list(choice(CHALLENGE_TYPES), 1, CHALLENGE_TYPES.length),
-    `How an issuer may look whether a name is ours, the preferred one first; ${CHALLENGE_TYPES.join(', ')} without it`,
+    placed(list(choice(CHALLENGE_TYPES), 1, CHALLENGE_TYPES.length)),
+    'How an issuer may look whether a name is ours, the preferred one first; without it http-01, tls-alpn-01, or dns-01 where dns is given',
   ),
+  dns: optional(placed(DNS), 'How DNS is changed for dns-01, which wildcards need'),
 });
 
 const network = parsed('an address or network', STRING, (value) =>
@@ -338,16 +372,6 @@ const HSTS = object({
 const HOST = object({
   hsts: optional(HSTS, 'Strict-Transport-Security over TLS (RFC 6797); none without it'),
   routes: required(placed(list(ROUTE, 1)), 'What is done with which path; the longest path wins'),
-});
-
-const hostPattern = parsed('a host name', STRING, (value) => {
-  const wildcard = value.startsWith('*.');
-  const read = readHostName(wildcard ? value.slice(2) : value);
-  if (read instanceof Wrong) {
-    const hint = 'give a name, or *.example.com for one label before .example.com';
-    return new Wrong(`is "${value}", which is no host name`, value === '*' ? `${hint}; unknown names get a 404` : hint);
-  }
-  return wildcard ? `*.${read}` : read;
 });
 
 /** The whole file. */

@@ -1,7 +1,8 @@
 // Which issuers give us certificates, for which names, and how they may look whether those are ours: read from variables, and the values of both ways.
 
 import { isIP } from 'node:net';
-import { CHALLENGE_TYPES, type ChallengeType, type Issuance, type Issuer } from './configuration.ts';
+import { CHALLENGE_TYPES, type ChallengeType, type DnsProof, type Issuance, type Issuer } from './configuration.ts';
+import { DNS_PROOF_MISSING, DNS_VARIABLES, readDnsProof } from './dns-proof.ts';
 import { Wrong } from './values.ts';
 import type { VariableReader } from './variable-reader.ts';
 
@@ -20,6 +21,7 @@ export function rehearsalOf(directory: string): string | undefined {
 export const ACME_VARIABLES: readonly string[] = [
   ...['ACME_DIRECTORY', 'ACME_EMAIL', 'ACME_CA_FILE', 'ACME_CHALLENGES', 'ACME_PROFILE'],
   ...['ACME_EAB_KID', 'ACME_EAB_HMAC', 'ACME_EAB_HMAC_FILE'],
+  ...DNS_VARIABLES,
 ];
 
 /** Either of these means that certificates are to be issued. */
@@ -42,14 +44,16 @@ export function readIssuance(reader: VariableReader, hostNames: readonly string[
     reader.problem(name, `is set, and ${first} too`, hint);
   }
   const names = [...new Set(hostNames)];
+  const dns = readDnsProof(reader);
+  const challenges = readChallenges(reader, dns);
   for (const name of names) {
-    const problem = problemOfName(name);
+    const problem = problemOfName(name, challenges);
     if (problem !== undefined) reader.problem(first, `is set, but ${problem}`, 'set SSL_CRT and SSL_KEY instead');
   }
   return {
     names,
     issuers: [readIssuer(reader)],
-    challenges: readChallenges(reader),
+    ...{ challenges, dns },
     setting: { place: first, name: first },
   };
 }
@@ -77,20 +81,38 @@ function readIssuer(reader: VariableReader): Issuer {
   };
 }
 
-function readChallenges(reader: VariableReader): readonly ChallengeType[] {
+/** Where DNS is changed for it that is the way, without a word on it: the others need a port that issuers reach. */
+export function defaultChallenges(changesDns: boolean): readonly ChallengeType[] {
+  return changesDns ? ['dns-01'] : ['http-01', 'tls-alpn-01'];
+}
+
+function readChallenges(reader: VariableReader, dns: DnsProof | undefined): readonly ChallengeType[] {
   const given = reader.list('ACME_CHALLENGES');
   const known = given.flatMap((each) => CHALLENGE_TYPES.find((type) => type === each) ?? []);
   if (known.length < given.length || new Set(given).size < given.length) {
     const hint = `list one or more of ${CHALLENGE_TYPES.join(', ')}, separated by commas, the preferred one first`;
     reader.problem('ACME_CHALLENGES', `is "${reader.text('ACME_CHALLENGES')}"`, hint);
   }
-  return known.length === 0 ? CHALLENGE_TYPES : known;
+  // Whether or not what it says is right.
+  const changesDns = DNS_VARIABLES.some((name) => reader.text(name) !== undefined);
+  if (known.includes('dns-01') && !changesDns) {
+    reader.problem('ACME_CHALLENGES', DNS_PROOF_MISSING.what, DNS_PROOF_MISSING.hint);
+  }
+  if (known.length > 0 && !known.includes('dns-01') && dns !== undefined) {
+    reader.problem(
+      dns.setting.place,
+      'is set, and ACME_CHALLENGES does not list dns-01',
+      'add dns-01, or leave it out',
+    );
+  }
+  return known.length === 0 ? defaultChallenges(changesDns) : known;
 }
 
 /** Why no issuer can give a certificate for it by what is allowed here. */
-export function problemOfName(name: string): string | undefined {
+export function problemOfName(name: string, challenges: readonly ChallengeType[]): string | undefined {
   if (isIP(name.replace(/^\[|\]$/g, '')) !== 0) return `${name} is an address, and certificates are issued for names`;
-  if (name.startsWith('*')) return `${name} is a wildcard, which http-01 and tls-alpn-01 cannot prove`;
+  if (name.startsWith('*') && !challenges.includes('dns-01'))
+    return `${name} is a wildcard, which only dns-01 can prove`;
   return undefined;
 }
 

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import type { CertificateStore } from './certificate-store.ts';
 import { openCertificates } from './certificate-store.ts';
 import type { Configuration, ConfiguredPool } from './configuration.ts';
+import { checkDnsProof } from './dns-proof.ts';
 import { readBlocks } from './pem.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import { type NamedFile, readNamedFile, report } from './source-file.ts';
@@ -26,6 +27,7 @@ export function loadFiles(configuration: Configuration, now: Date): LoadedFiles 
   }
   const issuers = configuration.issuance.flatMap((each) => each.issuers);
   const authorities = loadAuthorities([...configuration.pools, ...issuers], problems);
+  for (const { dns } of configuration.issuance) if (dns !== undefined) checkDnsProof(dns, problems);
   if (problems.length > 0 || certificates === undefined) throw new ConfigError(problems);
   return { certificates, authorities };
 }

@@ -3,7 +3,14 @@
 import { fieldFlags, SECRET } from '../http/headers.ts';
 import type { Action, HeaderRules, Json, Parameters } from '../model/snapshot.ts';
 import { isSecretName, redactQuery } from '../telemetry/redact.ts';
-import type { Configuration, ConfiguredListener, ConfiguredPool, ConfiguredRoute, Issuance } from './configuration.ts';
+import type {
+  Configuration,
+  ConfiguredListener,
+  ConfiguredPool,
+  ConfiguredRoute,
+  DnsProof,
+  Issuance,
+} from './configuration.ts';
 import { groupLimits } from './limits.ts';
 import { MASKED } from './shape.ts';
 import { writeEndpoint } from './values.ts';
@@ -54,7 +61,7 @@ class Printer {
     });
   }
 
-  #issuance({ names, issuers, challenges }: Issuance): unknown {
+  #issuance({ names, issuers, challenges, dns }: Issuance): unknown {
     return {
       names,
       issuers: issuers.map(({ directory, email, ca, eab, profile, preferredChain }) => ({
@@ -62,6 +69,7 @@ class Printer {
         eab: eab === undefined ? undefined : { kid: eab.kid, hmac: this.#mask() },
       })),
       challenges,
+      dns: dns === undefined ? undefined : printDnsProof(dns),
     };
   }
 
@@ -168,6 +176,13 @@ function named<T extends { readonly name: string }>(values: readonly T[], print:
 
 function printListener({ kind, address, port, tlsPolicy, strictSni }: ConfiguredListener): unknown {
   return { kind, port, address, tls: kind === 'tls' ? { policy: tlsPolicy, strictSni } : undefined };
+}
+
+function printDnsProof(proof: DnsProof): unknown {
+  const resolvers = someOf(proof.resolvers);
+  if (proof.kind === 'hook') return { hook: proof.file, resolvers };
+  const host = proof.host.includes(':') ? `[${proof.host}]` : proof.host;
+  return { update: { server: `${host}:${proof.port}`, keyFile: proof.keyFile }, resolvers };
 }
 
 function printPool({ endpoints, host, ca, serverName }: ConfiguredPool): unknown {

@@ -1,4 +1,4 @@
-// Stands before an ACME server and passes on what it does not answer itself: so that a test sees what is asked, adds ARI, and lets an issuer fail.
+// Stands before an ACME server and passes on what it does not answer itself: so that a test sees what is asked, adds ARI and profiles, and lets an issuer fail.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -30,6 +30,8 @@ export interface AcmeRelay {
   intercept: Intercept;
   /** What ARI answers; undefined: the issuer has no ARI. */
   ari: ((id: string) => Answer) | undefined;
+  /** What each profile is for, by its name; undefined: the issuer has none. An order for another one is refused. */
+  profiles: Readonly<Record<string, string>> | undefined;
   /** Paths asked for, with the payload of those that were signed. */
   readonly asked: { readonly path: string; readonly payload: Record<string, unknown> | undefined }[];
   /** How many requests were for a path that begins so. */
@@ -48,7 +50,7 @@ export async function startAcmeRelay(t: Test, pebble: Pebble): Promise<AcmeRelay
   });
   const base = `https://localhost:${(server.address() as AddressInfo).port}`;
   const relay: AcmeRelay = {
-    ...{ directory: `${base}/dir`, caFile: own.caFile, ca: own.ca, asked: [], ari: undefined },
+    ...{ directory: `${base}/dir`, caFile: own.caFile, ca: own.ca, asked: [], ari: undefined, profiles: undefined },
     intercept: () => undefined,
     count: (path) => relay.asked.filter((each) => each.path.startsWith(path)).length,
   };
@@ -58,7 +60,9 @@ export async function startAcmeRelay(t: Test, pebble: Pebble): Promise<AcmeRelay
     const payload = readPayload(body);
     const entry = { path, payload };
     relay.asked.push(entry);
-    const own = path.startsWith('/ari/') ? relay.ari?.(path.slice(5)) : relay.intercept(path, payload);
+    const own = path.startsWith('/ari/')
+      ? relay.ari?.(path.slice(5))
+      : (relay.intercept(path, payload) ?? refuseProfile(relay, path, payload));
     if (own === 'hang') return;
     if (own !== undefined && own !== 'lose') {
       outgoing.writeHead(own.status ?? 200, own.headers).end(own.body);
@@ -75,6 +79,10 @@ export async function startAcmeRelay(t: Test, pebble: Pebble): Promise<AcmeRelay
       if (path === '/dir' && relay.ari !== undefined) {
         text = JSON.stringify({ ...JSON.parse(text), renewalInfo: `${base}/ari` });
       }
+      if (path === '/dir' && relay.profiles !== undefined) {
+        const found = JSON.parse(text) as { readonly meta?: object };
+        text = JSON.stringify({ ...found, meta: { ...found.meta, profiles: relay.profiles } });
+      }
       const { 'content-length': _length, ...headers } = answer.headers;
       outgoing.writeHead(answer.statusCode!, headers).end(text);
     });
@@ -82,6 +90,15 @@ export async function startAcmeRelay(t: Test, pebble: Pebble): Promise<AcmeRelay
     asked.end(body);
   });
   return relay;
+}
+
+/** As an issuer with profiles does (draft-aaron-acme-profiles §4). */
+function refuseProfile({ profiles }: AcmeRelay, path: string, payload: Record<string, unknown> | undefined) {
+  const profile = payload?.profile;
+  if (path !== '/order-plz' || profile === undefined) return undefined;
+  if (profiles !== undefined && Object.hasOwn(profiles, String(profile))) return undefined;
+  const body = { type: 'urn:ietf:params:acme:error:invalidProfile', detail: `no profile ${profile}`, status: 400 };
+  return { status: 400, headers: { 'Content-Type': 'application/problem+json' }, body: JSON.stringify(body) };
 }
 
 async function read(message: IncomingMessage): Promise<string> {

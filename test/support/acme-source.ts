@@ -9,7 +9,7 @@ import { DirectoryStorage } from '../../src/control/acme/directory-storage.ts';
 import { OrderCounts } from '../../src/control/acme/measures.ts';
 import { AcmeSource } from '../../src/control/acme/source.ts';
 import type { Storage } from '../../src/control/acme/storage.ts';
-import type { ChallengeType, Issuer } from '../../src/control/configuration.ts';
+import type { ChallengeType, DnsProof, Issuer } from '../../src/control/configuration.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 
 /** Short waits pass faster than they say, longer ones when the test lets time go by. */
@@ -70,7 +70,9 @@ export interface AcmeGround {
   open(options: SourceOptions): Promise<AcmeSource>;
 }
 
-export interface TestIssuer extends Pick<Issuer, 'directory'>, Partial<Pick<Issuer, 'rehearsal' | 'preferredChain'>> {
+export interface TestIssuer
+  extends Pick<Issuer, 'directory'>,
+    Partial<Pick<Issuer, 'rehearsal' | 'preferredChain' | 'profile'>> {
   readonly caFile: string;
 }
 
@@ -80,6 +82,7 @@ export interface SourceOptions {
   readonly folder: string;
   readonly storage?: Storage;
   readonly challenges?: readonly ChallengeType[];
+  readonly dns?: DnsProof;
 }
 
 /** `httpPort`: where the issuer looks. */
@@ -106,14 +109,14 @@ export async function prepareSources(t: Test, httpPort: number): Promise<AcmeGro
   return {
     clock,
     lines,
-    open: async ({ names, issuers, folder, storage, challenges = ['http-01'] }) => {
+    open: async ({ names, issuers, folder, storage, challenges = ['http-01'], dns }) => {
       const authorities = new Map(issuers.map(({ caFile }) => [caFile, readFileSync(caFile, 'latin1')]));
       const setting = { place: 'test', name: 'test' };
-      const read = issuers.map(({ directory, caFile, rehearsal, preferredChain }) => ({
-        ...{ directory, email: undefined, eab: undefined, profile: undefined, rehearsal, preferredChain },
+      const read = issuers.map(({ directory, caFile, rehearsal, preferredChain, profile }) => ({
+        ...{ directory, email: undefined, eab: undefined, profile, rehearsal, preferredChain },
         ca: { file: caFile, setting },
       }));
-      const source = await AcmeSource.open([{ names, issuers: read, challenges, setting }], {
+      const source = await AcmeSource.open([{ names, issuers: read, challenges, dns, setting }], {
         ...{ storage: storage ?? new DirectoryStorage(folder), clock, log, counts: new OrderCounts(), authorities },
       });
       sources.add(source);

@@ -20,6 +20,8 @@ export interface PebbleOptions {
   readonly lifetime?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly port?: number;
+  /** The name server that it asks, `127.0.0.1:port`; without it one by which every name is at 127.0.0.1. */
+  readonly dns?: string;
 }
 
 export interface Pebble {
@@ -34,15 +36,10 @@ export interface Pebble {
   orders(): number;
 }
 
-/** Starts Pebble and a name server by which every name is at 127.0.0.1; they end with the test. */
+/** Starts Pebble; it ends with the test. */
 export async function startPebble(t: Test, options: PebbleOptions): Promise<Pebble> {
   const folder = makeFolder(t, 'pebble');
-  const [port, management, dns, dnsManagement] = [
-    options.port ?? (await freePort()),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ];
+  const [port, management] = [options.port ?? (await freePort()), await freePort()];
   const own = await makeTestCertificate(folder, ['localhost']);
   const config = join(folder, 'pebble.json');
   const { accounts = {} } = options;
@@ -63,17 +60,10 @@ export async function startPebble(t: Test, options: PebbleOptions): Promise<Pebb
       },
     }),
   );
-  await startProcess(t, {
-    command: partPath('pebble-challtestsrv'),
-    args: [
-      ...['-defaultIPv4', '127.0.0.1', '-defaultIPv6', '', '-http01', '', '-https01', '', '-tlsalpn01', ''],
-      ...['-dns01', `127.0.0.1:${dns}`, '-management', `127.0.0.1:${dnsManagement}`],
-    ],
-    isReady: () => answersOnPort(dnsManagement),
-  });
+  const dns = options.dns ?? (await startNames(t));
   const process = await startProcess(t, {
     command: partPath('pebble'),
-    args: ['-config', config, '-dnsserver', `127.0.0.1:${dns}`],
+    args: ['-config', config, '-dnsserver', dns],
     cwd: folder,
     // Without the pause of up to 15 s before each look; all its other oddities are on.
     env: { PEBBLE_VA_NOSLEEP: '1', ...options.env },
@@ -87,6 +77,20 @@ export async function startPebble(t: Test, options: PebbleOptions): Promise<Pebb
     root: (index = 0) => get(management, `/roots/${index}`, readFileSync(own.caFile, 'latin1')),
     orders: () => [...process.stdout().matchAll(/Added order /g)].length,
   };
+}
+
+/** Every name is at 127.0.0.1. */
+async function startNames(t: Test): Promise<string> {
+  const [dns, management] = [await freePort(), await freePort()];
+  await startProcess(t, {
+    command: partPath('pebble-challtestsrv'),
+    args: [
+      ...['-defaultIPv4', '127.0.0.1', '-defaultIPv6', '', '-http01', '', '-https01', '', '-tlsalpn01', ''],
+      ...['-dns01', `127.0.0.1:${dns}`, '-management', `127.0.0.1:${management}`],
+    ],
+    isReady: () => answersOnPort(management),
+  });
+  return `127.0.0.1:${dns}`;
 }
 
 function get(port: number, path: string, ca: string): Promise<string> {

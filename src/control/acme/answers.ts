@@ -1,8 +1,7 @@
-// The answers to challenges that issuers may find now, for the snapshot: added, in force on every worker, and taken away again.
+// The answers to challenges that issuers may find at our ports now, for the snapshot: added, in force on every worker, and taken away again.
 
 import type { AcmeAnswers } from '../../model/snapshot.ts';
-import type { ChallengeType } from '../configuration.ts';
-import type { Answering } from './issue.ts';
+import type { Answer, Answering } from './issue.ts';
 import { makeAlpnCertificate } from './x509.ts';
 
 type Add = (to: AcmeAnswers) => AcmeAnswers;
@@ -24,13 +23,13 @@ export class PendingAnswers implements Answering {
     return this.#current;
   }
 
-  async present(type: ChallengeType, name: string, token: string, keyAuthorization: string): Promise<void> {
-    this.#pending.set(token, await this.#answer(type, name, token, keyAuthorization));
+  async present(answer: Answer): Promise<void> {
+    this.#pending.set(answer.token, await this.#answer(answer));
     this.#gather();
     await this.#publish();
   }
 
-  async withdraw(token: string): Promise<void> {
+  async withdraw({ token }: Answer): Promise<void> {
     // What is left over is found by nobody who does not know its token, and goes with the next snapshot.
     this.#pending.delete(token);
     this.#gather();
@@ -42,7 +41,7 @@ export class PendingAnswers implements Answering {
     this.#current = this.#pending.size === 0 ? undefined : answers;
   }
 
-  async #answer(type: ChallengeType, name: string, token: string, keyAuthorization: string): Promise<Add> {
+  async #answer({ type, name, token, keyAuthorization }: Answer): Promise<Add> {
     switch (type) {
       case 'http-01': {
         const answer = { host: name, token, text: keyAuthorization };
@@ -52,6 +51,8 @@ export class PendingAnswers implements Answering {
         const certificate = await makeAlpnCertificate(name, keyAuthorization, this.#now());
         return ({ http, tls }) => ({ http, tls: [...tls, certificate] });
       }
+      case 'dns-01':
+        throw new Error('DNS answers dns-01, not a port of ours');
     }
   }
 }

@@ -142,7 +142,7 @@ export class AcmeClient {
    * in the challenge meanwhile (RFC 8555 §8.2): a pending one that comes back with an error has failed for long enough.
    */
   async check(authorizationUrl: string, challenge: Challenge): Promise<Authorization> {
-    await this.post(challenge.url, {});
+    if (challenge.status === 'pending') await this.post(challenge.url, {});
     const patience = this.#clock.now() + RETRIES_FOR;
     return this.#poll(
       authorizationUrl,

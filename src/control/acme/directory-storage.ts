@@ -126,7 +126,7 @@ export class DirectoryStorage implements Storage {
 
   /** Nobody else may look into it, whatever made it. */
   async #makeFolder(folder: string): Promise<void> {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolders(folder);
     for (let each = folder; each.length >= this.#root.length; each = dirname(each)) {
       const stats = await lstat(each);
       if ((stats.mode & 0o077) !== 0) await chmod(each, 0o700);
@@ -195,6 +195,18 @@ function isGone(token: string): boolean {
     return false;
   } catch (error) {
     return isCode(error, 'ESRCH');
+  }
+}
+
+/** One by one: of a file system that is read-only Node's own `recursive` says that something does not exist. */
+async function makeFolders(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return;
+    if (!isCode(error, 'ENOENT') || folder === dirname(folder)) throw error;
+    await makeFolders(dirname(folder));
+    await makeFolders(folder);
   }
 }
 

@@ -31,11 +31,25 @@ export interface Issued {
   readonly challenge: ChallengeType | undefined;
 }
 
+/** To a challenge. */
+export interface Answer {
+  readonly type: ChallengeType;
+  readonly name: string;
+  readonly token: string;
+  readonly keyAuthorization: string;
+}
+
 /** Lets an issuer find the answer to its challenge. */
 export interface Answering {
-  /** Resolves when it is found. */
-  present(type: ChallengeType, name: string, token: string, keyAuthorization: string): Promise<void>;
-  withdraw(token: string): Promise<void>;
+  /** Resolves when it is found; rejects with an AnswerError when that lies with us. */
+  present(answer: Answer): Promise<void>;
+  /** Whatever became of it. Does not reject. */
+  withdraw(answer: Answer): Promise<void>;
+}
+
+/** An answer could not be given, so that its issuer was not asked to look. The message is for people. */
+export class AnswerError extends Error {
+  override readonly name = 'AnswerError';
 }
 
 export interface Attempt {
@@ -52,7 +66,7 @@ export interface Attempt {
 /** Rejects with an IssuerError that says what stood against it. */
 export async function issue(attempt: Attempt): Promise<Issued> {
   const { client, wish } = attempt;
-  const failed: { readonly type: ChallengeType; readonly why: string }[] = [];
+  const failed: Failed = [];
   let open = await resume(attempt);
   for (;;) {
     open ??= await place(attempt);
@@ -69,7 +83,7 @@ export async function issue(attempt: Attempt): Promise<Issued> {
 
 /** All but the certificate: shows that the name can be proven, at the cost of no certificate. */
 export async function rehearse(attempt: Attempt): Promise<void> {
-  const failed: { readonly type: ChallengeType; readonly why: string }[] = [];
+  const failed: Failed = [];
   while ((await prove(attempt, (await place(attempt)).order, failed)) === 'failed');
 }
 
@@ -98,9 +112,10 @@ async function resume({ client, placed }: Attempt): Promise<Open | undefined> {
   }
 }
 
-type Failed = { readonly type: ChallengeType; readonly why: string }[];
+/** Ways that were tried; `isOurs`: without the issuer. */
+type Failed = { readonly type: ChallengeType; readonly why: string; readonly isOurs: boolean }[];
 
-/** By one challenge; a failed one ends its order, so that the next one needs a new order. */
+/** One that the issuer has seen fail ends its order, so that the next one needs a new order. */
 async function prove(attempt: Attempt, order: Order, failed: Failed): Promise<ChallengeType | undefined | 'failed'> {
   const { client, wish, answering } = attempt;
   if (order.status !== 'pending') return undefined;
@@ -115,30 +130,41 @@ async function prove(attempt: Attempt, order: Order, failed: Failed): Promise<Ch
     if (failed.length === 0 && attempt.placed?.url === order.url) return 'failed';
     throw new IssuerError('unauthorized', `the authorization for ${wish.name} is ${authorization.status}`);
   }
-  const challenge = choose(authorization, wish, failed);
-  const type = challenge.type as ChallengeType;
-  let checked: Authorization;
-  try {
-    await answering.present(type, wish.name, challenge.token, await client.keyAuthorization(challenge.token));
-    checked = await client.check(url, challenge);
-  } finally {
-    await answering.withdraw(challenge.token);
+  for (;;) {
+    const challenge = choose(authorization, wish, failed);
+    const type = challenge.type as ChallengeType;
+    const keyAuthorization = await client.keyAuthorization(challenge.token);
+    const answer = { type, name: wish.name, token: challenge.token, keyAuthorization };
+    let checked: Authorization;
+    try {
+      await answering.present(answer);
+      checked = await client.check(url, challenge);
+    } catch (error) {
+      if (!(error instanceof AnswerError)) throw error;
+      failed.push({ type, why: error.message, isOurs: true });
+      continue;
+    } finally {
+      await answering.withdraw(answer);
+    }
+    if (checked.status === 'valid') return type;
+    const reason = checked.challenges.find((each) => each.type === type)?.error;
+    failed.push({ type, why: reason ?? `it is ${checked.status}`, isOurs: false });
+    return 'failed';
   }
-  if (checked.status === 'valid') return type;
-  failed.push({ type, why: checked.challenges.find((each) => each.type === type)?.error ?? `it is ${checked.status}` });
-  return 'failed';
 }
 
 function choose(authorization: Authorization, wish: Wish, failed: Failed) {
   const isFailed = (type: string) => failed.some((each) => each.type === type);
-  const offered = authorization.challenges.filter(({ status }) => status === 'pending');
+  // `processing`: the issuer was told to look before a restart, and still does.
+  const offered = authorization.challenges.filter(({ status }) => ['pending', 'processing'].includes(status));
   for (const type of wish.challenges) {
     const found = offered.find((each) => each.type === type);
     if (found !== undefined && !isFailed(type)) return found;
   }
   if (failed.length > 0) {
     const reasons = failed.map(({ type, why }) => `${type}: ${why}`).join('; ');
-    throw new IssuerError('unauthorized', `the issuer could not see that ${wish.name} is ours: ${reasons}`);
+    const type = failed.every(({ isOurs }) => isOurs) ? 'unanswered' : 'unauthorized';
+    throw new IssuerError(type, `it could not be shown that ${wish.name} is ours: ${reasons}`);
   }
   const types = offered.map(({ type }) => type).join(', ') || 'none';
   const allowed = wish.challenges.join(', ');

@@ -1,9 +1,10 @@
 // Keeps the certificate of one name: has it issued, renews it in time, and waits as long as failures and issuers demand.
 
-import { createHash } from 'node:crypto';
 import type { LoadedCertificate } from '../certificate-source.ts';
 import type { ChallengeType, Issuance, Issuer } from '../configuration.ts';
+import { Advice } from './advice.ts';
 import type { AcmeClient, Means } from './client.ts';
+import { DnsAnswers } from './dns-answers.ts';
 import { type Answering, issue, type PlacedOrder, problemOfChain, rehearse, splitChain } from './issue.ts';
 import type { OrderCounts } from './measures.ts';
 import {
@@ -15,10 +16,9 @@ import {
   storeCertificate,
   storeCourse,
 } from './records.ts';
-import { ariPause, backoff, type RenewalWindow, readWindow, renewalByAge, restAfterIssue } from './renewal.ts';
+import { backoff, restAfterIssue } from './renewal.ts';
 import { StorageError } from './storage.ts';
 import { IssuerError } from './transport.ts';
-import { renewalIdOf } from './x509.ts';
 
 /** Another process of the same store may have renewed: we look this often, at least. In ms. */
 const LOOK_AGAIN = 3_600_000;
@@ -31,6 +31,7 @@ const MAX_RESUMED = 3;
 
 /** What all names share. */
 export interface Shared extends Means {
+  /** At our ports. */
   readonly answering: Answering;
   readonly counts: OrderCounts;
   client(issuer: Issuer): AcmeClient;
@@ -51,14 +52,17 @@ export class Keeper {
   #stored: StoredCertificate | undefined;
   /** What the store has still to be told of the certificate that was issued. */
   #unsaved: Course | undefined;
-  /** The issuer's word on the certificate with this id. */
-  #ari: { readonly id: string; readonly window: RenewalWindow | undefined; readonly askAgain: number } | undefined;
-  #isFirstStep = true;
+  readonly #advice: Advice;
+  /** An order that was cut off is taken up at once by who comes after, not each time. */
+  #isFirstAttempt = true;
+  /** The workers refused what we have, or were not asked yet. */
+  #isUntold = false;
 
   constructor(name: string, issuance: Issuance, shared: Shared) {
     this.name = name;
     this.#issuance = issuance;
     this.#shared = shared;
+    this.#advice = new Advice(name, shared);
   }
 
   /** Takes what is in the store. */
@@ -81,14 +85,15 @@ export class Keeper {
         // The store, or a mistake of ours: what is served stays.
         await this.#tell((error as Error).message, signal);
       }
-      this.#isFirstStep = false;
-      await this.#shared.clock.wait(Math.min(LOOK_AGAIN, Math.max(0, pause)), signal);
+      const longest = this.#isUntold ? STORAGE_PAUSE : LOOK_AGAIN;
+      await this.#shared.clock.wait(Math.min(longest, Math.max(0, pause)), signal);
     }
   }
 
   /** Resolves to the ms until there may be something to do. */
   async #step(signal: AbortSignal): Promise<number> {
     const { clock, storage } = this.#shared;
+    if (this.#isUntold) await this.#announce();
     await this.#synchronize(signal);
     const due = await this.#due();
     if (due > clock.now()) return due - clock.now();
@@ -111,28 +116,34 @@ export class Keeper {
     if (due > clock.now()) return due - clock.now();
     const course = await loadCourse(storage, this.name);
     const wait = this.#mustWait(course);
+    this.#isFirstAttempt = false;
     if (wait > 0) return wait;
 
     // As if it had failed: a process that dies in the middle must not begin anew as fast as it is started.
     course.failures++;
     course.notBefore = clock.now() + backoff(course.failures, undefined, clock.random());
     await storeCourse(storage, this.name, course);
+    const dns = this.#dnsAnswers(course);
+    await dns?.clean(signal);
+    const answering = dns === undefined ? this.#shared.answering : dns.beside(this.#shared.answering, signal);
     const reasons: string[] = [];
     for (const issuer of this.#issuance.issuers) {
       if ((course.pauses[issuer.directory] ?? 0) > clock.now()) continue;
       const host = hostOf(issuer);
       try {
-        await this.#issueFrom(issuer, course, signal);
+        await this.#issueFrom(issuer, course, answering, signal);
         this.#shared.counts.count(host, 'issued');
         const ends = this.loaded!.notAfter.toISOString();
         log.info('a certificate was issued', { name: this.name, issuer: host, not_after: ends });
-        await this.#shared.changed();
+        await this.#announce();
         return 0;
       } catch (error) {
         if (signal.aborted) return 0;
         this.#shared.counts.count(host, 'failed');
         reasons.push((error as Error).message);
         await this.#noteFailure(issuer, course, error as Error);
+        // The next issuer would be told as little.
+        if (isUnanswered(error)) break;
       }
     }
     const until = Math.max(course.notBefore, this.#pausedUntil(course));
@@ -140,13 +151,14 @@ export class Keeper {
     return until - clock.now();
   }
 
-  async #issueFrom(issuer: Issuer, course: Course, signal: AbortSignal): Promise<void> {
-    const { storage, clock, answering } = this.#shared;
+  async #issueFrom(issuer: Issuer, course: Course, answering: Answering, signal: AbortSignal): Promise<void> {
+    const { storage, clock } = this.#shared;
     const client = this.#shared.client(issuer);
     const wish = { name: this.name, challenges: this.#challenges(course), replaces: this.#replaces(issuer) };
     const isResumed = course.order?.directory === issuer.directory;
     const keep = async (order: PlacedOrder) => {
-      course.order = { ...order, directory: issuer.directory, resumed: 0 };
+      // One that follows on one that died is no new beginning: else a crash loop would place one each time.
+      course.order = { ...order, directory: issuer.directory, resumed: course.order?.resumed ?? 0 };
       await storeCourse(storage, this.name, course);
     };
     const placed = isResumed ? course.order : undefined;
@@ -168,11 +180,26 @@ export class Keeper {
     this.#take({ directory: issuer.directory, chain, key });
     const { loaded } = this;
     const lifetime = loaded!.notAfter.getTime() - loaded!.notBefore.getTime();
+    const worked = challenge ?? course.challenge;
     this.#unsaved = {
-      ...(challenge === undefined ? {} : { challenge }),
-      ...{ failures: 0, notBefore: 0, pauses: { [issuer.directory]: clock.now() + restAfterIssue(lifetime) } },
+      ...(worked === undefined ? {} : { challenge: worked }),
+      ...{ failures: 0, notBefore: 0, records: course.records },
+      pauses: { ...course.pauses, [issuer.directory]: clock.now() + restAfterIssue(lifetime) },
     };
     await this.#save().catch((error: Error) => this.#tell(error.message, signal));
+  }
+
+  /** What is set in DNS is written down first, so that it is removed whatever becomes of us. */
+  #dnsAnswers(course: Course): DnsAnswers | undefined {
+    const { dns } = this.#issuance;
+    if (dns === undefined) return undefined;
+    return new DnsAnswers(dns, this.#shared, {
+      records: () => course.records,
+      keep: async (records) => {
+        course.records = records;
+        await storeCourse(this.#shared.storage, this.name, course);
+      },
+    });
   }
 
   /** Keeps what was issued, and that nothing is left to do. */
@@ -195,7 +222,8 @@ export class Keeper {
       course.pauses[directory] = this.#shared.clock.now() + error.retryAfter;
     }
     // An order that the issuer has not refused may still become a certificate.
-    const isOpen = error instanceof IssuerError && ['unreachable', 'timeout', 'busy'].includes(error.type);
+    const isOpen =
+      error instanceof IssuerError && ['unreachable', 'timeout', 'busy', 'unanswered'].includes(error.type);
     if (!isOpen || (course.order?.resumed ?? 0) >= MAX_RESUMED) delete course.order;
     await storeCourse(this.#shared.storage, this.name, course);
   }
@@ -206,18 +234,21 @@ export class Keeper {
   }
 
   #mustWait(course: Course): number {
-    const mayResume = this.#isFirstStep && course.order !== undefined && course.order.resumed < MAX_RESUMED;
+    const mayResume = this.#isFirstAttempt && course.order !== undefined && course.order.resumed < MAX_RESUMED;
     const until = Math.max(mayResume ? 0 : course.notBefore, this.#pausedUntil(course));
     return until - this.#shared.clock.now();
   }
 
   /** What worked last comes first. */
   #challenges({ challenge }: Course): ChallengeType[] {
-    return this.#issuance.challenges.toSorted((a, b) => Number(b === challenge) - Number(a === challenge));
+    const { challenges } = this.#issuance;
+    // RFC 8555 §7.1.3: nothing else can prove a wildcard.
+    if (this.name.startsWith('*')) return challenges.filter((each) => each === 'dns-01');
+    return challenges.toSorted((a, b) => Number(b === challenge) - Number(a === challenge));
   }
 
   #replaces({ directory }: Issuer): string | undefined {
-    return this.#stored?.directory === directory ? this.#ari?.id : undefined;
+    return this.#stored?.directory === directory ? this.#advice.id : undefined;
   }
 
   /** The store and what we serve become one again. */
@@ -225,13 +256,13 @@ export class Keeper {
     const { storage } = this.#shared;
     if (this.#unsaved !== undefined) {
       await this.#save();
-      await this.#shared.changed();
+      await this.#announce();
     }
     const stored = await loadCertificate(storage, this.name);
     if (stored === undefined || stored.chain === this.#stored?.chain) return;
     if (this.#take(stored)) {
       this.problem = undefined;
-      if (!signal.aborted) await this.#shared.changed();
+      if (!signal.aborted) await this.#announce();
     }
   }
 
@@ -258,34 +289,18 @@ export class Keeper {
     const issuer = this.#issuance.issuers.find(({ directory }) => directory === this.#stored?.directory);
     // Of an issuer that is not asked any more, as after a trial with a staging directory.
     if (loaded === undefined || issuer === undefined) return 0;
-    const [notBefore, notAfter] = [loaded.notBefore.getTime(), loaded.notAfter.getTime()];
-    const byAge = renewalByAge({ notBefore, notAfter }, chanceOf(loaded));
-    const window = await this.#window(issuer, loaded);
-    return window === undefined || window.at >= notAfter ? byAge : window.at;
+    return this.#advice.renewalOf(loaded, this.#shared.client(issuer));
   }
 
-  async #window(issuer: Issuer, loaded: LoadedCertificate): Promise<RenewalWindow | undefined> {
-    const { clock, log } = this.#shared;
-    const id = await renewalIdOf(loaded.certificate.chain);
-    if (id === undefined) return undefined;
-    const before = this.#ari?.id === id ? this.#ari : undefined;
-    if (before !== undefined && before.askAgain > clock.now()) return before.window;
-    let window = before?.window;
-    let retryAfter: number | undefined;
-    try {
-      const answer = await this.#shared.client(issuer).renewalInfo(id);
-      retryAfter = answer?.retryAfter;
-      window = answer === undefined ? undefined : readWindow(answer.json(), before?.window, chanceOf(loaded));
-      if (window !== undefined && window !== before?.window) {
-        const [from, to] = [window.start, window.end].map((each) => new Date(each).toISOString());
-        log.info('the issuer suggests when to renew', { name: this.name, from, to });
-      }
-    } catch (error) {
-      // RFC 9773 §4.3: renewal goes on without it.
-      log.debug('the issuer did not say when to renew', { name: this.name, error: (error as Error).message });
-    }
-    this.#ari = { id, window, askAgain: clock.now() + ariPause(retryAfter) };
-    return window;
+  /** A refusal is told by whoever has the workers; here it is only asked again. */
+  async #announce(): Promise<void> {
+    this.#isUntold = true;
+    await this.#shared.changed().then(
+      () => {
+        this.#isUntold = false;
+      },
+      () => {},
+    );
   }
 
   async #tell(problem: string, signal: AbortSignal, until?: number): Promise<void> {
@@ -296,9 +311,9 @@ export class Keeper {
   }
 }
 
-/** From 0 to 1, the same each time for one certificate: restarts draw no new lots. */
-function chanceOf({ certificate }: LoadedCertificate): number {
-  return createHash('sha256').update(certificate.chain).digest().readUInt32BE(0) / 2 ** 32;
+/** It was never asked to look. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof IssuerError && error.type === 'unanswered';
 }
 
 function hostOf({ directory }: Issuer): string {

@@ -1,8 +1,8 @@
 // What is kept of a name: its certificate with its key, and how its orders went. Read strictly, for a store may be shared or damaged.
 
 import type { ChallengeType } from '../configuration.ts';
+import { type DnsRecord, isDnsRecord } from './dns-answers.ts';
 import type { PlacedOrder } from './issue.ts';
-import type { RenewalWindow } from './renewal.ts';
 import type { Storage } from './storage.ts';
 
 /** In one file, so that a pair is never half of one and half of another. */
@@ -26,8 +26,8 @@ export interface Course {
   challenge?: ChallengeType;
   /** Under way, or cut off. */
   order?: PlacedOrder & { readonly directory: string; readonly resumed: number };
-  /** Its issuer's word on the certificate with this id. */
-  ari?: { readonly id: string; readonly window?: RenewalWindow; readonly askAgain: number };
+  /** What was set in DNS and is not removed yet. */
+  records: readonly DnsRecord[];
 }
 
 const certificateName = (name: string) => `certificates/${fileName(name)}.json`;
@@ -50,9 +50,10 @@ export async function storeCertificate(storage: Storage, name: string, certifica
 
 export async function loadCourse(storage: Storage, name: string): Promise<Course> {
   const read = await readJson(storage, courseName(name));
-  const { failures, notBefore, pauses } = read;
+  const { failures, notBefore, pauses, records } = read;
   const isWhole = Number.isSafeInteger(failures) && Number.isFinite(notBefore) && typeof pauses === 'object';
-  return isWhole && pauses !== null ? (read as unknown as Course) : { failures: 0, notBefore: 0, pauses: {} };
+  if (!isWhole || pauses === null) return { failures: 0, notBefore: 0, pauses: {}, records: [] };
+  return { ...(read as unknown as Course), records: Array.isArray(records) ? records.filter(isDnsRecord) : [] };
 }
 
 export async function storeCourse(storage: Storage, name: string, course: Course): Promise<void> {

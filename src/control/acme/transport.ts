@@ -13,7 +13,7 @@ const MAX_RETRY_AFTER = 7 * 86_400_000;
 /** An issuer refused, or did not answer as an issuer does. The message is for people. */
 export class IssuerError extends Error {
   override readonly name = 'IssuerError';
-  /** The end of the problem's URN, like `rateLimited`; 'unreachable' and 'rubbish' are ours. */
+  /** The end of the problem's URN, like `rateLimited`; some, like 'unreachable', are ours. */
   readonly type: string;
   readonly status: number;
   /** When it wants to be asked again at the earliest, in ms from now. */
@@ -125,7 +125,8 @@ export function describeProblem(problem: unknown): string {
   return [`${words} (${kind})`, ...below].join('; ');
 }
 
-function plain(words: string): string {
+/** What comes from outside, in one line of bounded length. */
+export function plain(words: string): string {
   return words.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, 500);
 }
 

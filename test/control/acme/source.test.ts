@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { DirectoryStorage } from '../../../src/control/acme/directory-storage.ts';
+import { loadCourse } from '../../../src/control/acme/records.ts';
 import type { AcmeSource } from '../../../src/control/acme/source.ts';
 import { type Storage, StorageError } from '../../../src/control/acme/storage.ts';
 import { type AcmeRelay, type Answer, startAcmeRelay } from '../../support/acme-relay.ts';
@@ -158,6 +159,41 @@ t.test('with pebble', async (t) => {
     });
   }
 
+  t.test('a restart while the issuer looks: it is not told a second time, only asked', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const names = ['looking.example.test'];
+    const first = await ground.open({ names, issuers: [relay], folder });
+    relay.intercept = (path) => (path.startsWith('/authZ/') && relay.count('/chalZ/') > 0 ? 'hang' : undefined);
+    first.start(async () => {});
+    await waitFor(() => relay.count('/chalZ/') > 0, 15_000, 'the issuer to be told');
+    await waitFor(() => relay.count('/authZ/') > 1, 15_000, 'it to be asked');
+    const id = relay.asked.find(({ path }) => path.startsWith('/authZ/'))!.path.slice('/authZ/'.length);
+    const isSeen = () => pebble.process.stdout().includes(`authz ${id} set VALID`);
+    await waitFor(isSeen, 15_000, 'the issuer to have seen the answer');
+    first.stop();
+    await first.ended();
+    const urlOf = (start: string) =>
+      new URL(relay.asked.find(({ path }) => path.startsWith(start))!.path, relay.directory).href;
+    const challenge = { type: 'http-01', url: urlOf('/chalZ/'), status: 'processing', token: 'abc' };
+    const processing: Record<string, object> = {
+      '/my-order/': { status: 'pending', authorizations: [urlOf('/authZ/')], finalize: relay.directory },
+      '/authZ/': { status: 'pending', challenges: [challenge] },
+    };
+    relay.intercept = (path) => {
+      const start = Object.keys(processing).find((each) => path.startsWith(each));
+      if (start === undefined) return undefined;
+      const body = JSON.stringify(processing[start]);
+      // Once; then as it is by now.
+      delete processing[start];
+      return { body };
+    };
+    const second = await ground.open({ names, issuers: [relay], folder });
+    second.start(async () => {});
+    await untilIssued(second);
+    t.equal(relay.count('/chalZ/'), 1);
+    t.equal(relay.count('/order-plz'), 1);
+  });
+
   t.test('a crash loop places no order after the first until its time has come', async (t) => {
     const { ground, relay, folder } = await prepare(t);
     relay.intercept = (path) => (path === '/order-plz' ? problem(500, 'serverInternal') : undefined);
@@ -176,6 +212,70 @@ t.test('with pebble', async (t) => {
     await pass(ground, 2 * MINUTE);
     await waitFor(() => relay.count('/order-plz') === 2, 10_000, 'the second try');
   });
+
+  t.test('nor does one in which each order dies before the next start', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    relay.intercept = (path) =>
+      path.startsWith('/my-order/') ? DEAD_ORDER : path.startsWith('/chalZ/') ? 'hang' : undefined;
+    for (let starts = 0; starts < 8; starts++) {
+      const source = await ground.open({ names: ['dying.example.test'], issuers: [relay], folder });
+      const before = relay.count('/chalZ/');
+      source.start(async () => {});
+      await waitFor(() => ground.clock.waiting() > 0 || relay.count('/chalZ/') > before, 10_000, 'a try');
+      source.stop();
+      await source.ended();
+    }
+    // The first one, and each time that an order may be taken up at once.
+    t.equal(relay.count('/order-plz'), 1 + 3);
+  });
+
+  t.test('a reload in the middle of an order: who comes after takes it up as soon as it is let go', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const options = { names: ['reloaded.example.test'], issuers: [relay], folder };
+    const before = await ground.open(options);
+    relay.intercept = (path) => (path.startsWith('/finalize-order/') ? 'hang' : undefined);
+    before.start(async () => {});
+    await waitFor(() => relay.count('/finalize-order/') > 0, 15_000, 'the order');
+    relay.intercept = () => undefined;
+    const after = await ground.open(options);
+    after.start(async () => {});
+    await new Promise((passed) => setTimeout(passed, 50));
+    before.stop();
+    await before.ended();
+    await untilIssued(after);
+    t.equal(relay.count('/order-plz'), 1);
+  });
+
+  t.test('an issuer that wants a pause has it, also when another one issues meanwhile', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const second = await startAcmeRelay(t, pebble);
+    const limited = { ...problem(429, 'rateLimited'), headers: { 'Retry-After': String((6 * DAY) / 1_000) } };
+    relay.intercept = (path) => (path === '/order-plz' ? limited : undefined);
+    const source = await ground.open({ names: ['pause.example.test'], issuers: [relay, second], folder });
+    source.start(async () => {});
+    await untilIssued(source);
+    second.intercept = presentAtOrder(ground);
+    await passUntil(ground, 73, () => second.count('/order-plz') === 2);
+    t.equal(relay.count('/order-plz'), 1);
+  });
+
+  t.test(
+    'workers that refuse a new certificate: no issuer is asked for another, and they are asked again',
+    async (t) => {
+      const { ground, relay, folder } = await prepare(t);
+      const second = await startAcmeRelay(t, pebble);
+      const source = await ground.open({ names: ['refused.example.test'], issuers: [relay, second], folder });
+      let told = 0;
+      source.start(async () => {
+        if (isIssued(source) && ++told < 3) throw new Error('a worker does not answer');
+      });
+      await waitFor(() => told > 0, 15_000, 'the certificate');
+      for (let minutes = 0; minutes < 5; minutes++) await pass(ground, MINUTE);
+      t.equal(told, 3, 'until they take it');
+      t.equal(relay.count('/order-plz') + second.count('/order-plz'), 1);
+      t.strictSame(said(source), []);
+    },
+  );
 
   t.test('an issuer that limits rates is left alone as long as it says', async (t) => {
     const { ground, relay, folder } = await prepare(t);
@@ -252,6 +352,26 @@ t.test('with pebble', async (t) => {
     t.equal(relay.count('/chalZ/'), 3, 'by http-01 at once');
   });
 
+  t.test('what worked is not forgotten when an issuer asks for no proof', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const trusting = await startPebble(t, {
+      ...{ httpPort, tlsPort: await freePort(), lifetime: 6 * 86_400 },
+      env: { PEBBLE_AUTHZREUSE: '100' },
+    });
+    const front = await startAcmeRelay(t, trusting);
+    t.not(front.directory, relay.directory);
+    const challenges = ['tls-alpn-01', 'http-01'] as const;
+    const source = await ground.open({ names: ['trusted.example.test'], issuers: [front], folder, challenges });
+    source.start(async () => {});
+    await untilIssued(source);
+    const first = serialOf(source);
+    front.intercept = presentAtOrder(ground);
+    await passUntil(ground, 73, () => serialOf(source) !== first);
+    t.equal(front.count('/chalZ/'), 2, 'none for the renewal');
+    const course = await loadCourse(new DirectoryStorage(folder), 'trusted.example.test');
+    t.equal(course.challenge, 'http-01');
+  });
+
   t.test('a rehearsal comes first: what fails there costs nothing at the issuer', async (t) => {
     const { ground, relay: real, folder } = await prepare(t);
     const staging = await startAcmeRelay(t, pebble);
@@ -312,6 +432,37 @@ t.test('with pebble', async (t) => {
     },
   );
 
+  t.test('a profile that the issuer offers is asked for; of one that it does not offer it is not asked', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    relay.profiles = { classic: 'as ever', shortlived: 'six days' };
+    const open = (name: string, profile: string) =>
+      ground.open({ names: [name], issuers: [{ ...relay, profile }], folder });
+    const offered = await open('profile.example.test', 'shortlived');
+    offered.start(async () => {});
+    await untilIssued(offered);
+    const orders = () => relay.asked.filter(({ path }) => path === '/order-plz');
+    t.match(orders(), [{ payload: { profile: 'shortlived' } }]);
+    const unknown = await open('unknown.example.test', 'short');
+    unknown.start(async () => {});
+    await untilFailed(unknown);
+    t.match(said(unknown), [{ message: /localhost:\d+ has no profile "short" \(it offers classic, shortlived\)/ }]);
+    t.equal(orders().length, 1);
+    // Taken away since the directory was read.
+    const late = await open('late.example.test', 'shortlived');
+    relay.intercept = (path) => {
+      if (path === '/nonce-plz') relay.profiles = { classic: 'as ever' };
+      return undefined;
+    };
+    late.start(async () => {});
+    await untilFailed(late);
+    t.match(said(late), [{ message: /localhost:\d+ refused: no profile shortlived \(invalidProfile\)/ }]);
+    relay.profiles = undefined;
+    const none = await open('none.example.test', 'shortlived');
+    none.start(async () => {});
+    await untilFailed(none);
+    t.match(said(none), [{ message: /has no profile "shortlived" \(it offers none\)/ }]);
+  });
+
   t.test('the chain that is preferred', async (t) => {
     const { ground, relay, folder } = await prepare(t);
     const roots = new Set<string>();
@@ -357,6 +508,10 @@ function problem(status: number, type: string): Answer {
   const body = { type: `urn:ietf:params:acme:error:${type}`, detail: 'not today\n\x1b[31m', status };
   return { status, body: JSON.stringify(body) };
 }
+
+const DEAD_ORDER: Answer = {
+  body: '{"status":"invalid","authorizations":[],"finalize":"https://localhost/finalize-order/0"}',
+};
 
 const HTTP_ONLY = {
   status: 'pending',

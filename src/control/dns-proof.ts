@@ -1,0 +1,113 @@
+// How DNS is changed for dns-01: read from variables, and the values of both ways.
+
+import { accessSync, constants, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { readAuthority } from '../http/target.ts';
+import type { DnsProof } from './configuration.ts';
+import type { Problem } from './problem.ts';
+import { readNamedFile, report } from './source-file.ts';
+import { Wrong } from './values.ts';
+import type { VariableReader } from './variable-reader.ts';
+
+export const DNS_VARIABLES: readonly string[] = [
+  ...['ACME_DNS_HOOK', 'ACME_DNS_SERVER', 'ACME_DNS_KEY_FILE', 'ACME_DNS_RESOLVERS'],
+];
+const DNS_PORT = 53;
+
+export interface Server {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** undefined: DNS is not to be changed, or what says how is wrong. */
+export function readDnsProof(reader: VariableReader): DnsProof | undefined {
+  const hook = reader.file('ACME_DNS_HOOK');
+  const server = reader.value('ACME_DNS_SERVER', readServer);
+  const keyFile = reader.file('ACME_DNS_KEY_FILE');
+  const resolvers = reader.list('ACME_DNS_RESOLVERS').flatMap((each) => {
+    const read = readResolver(each);
+    if (!(read instanceof Wrong)) return [read];
+    reader.problem('ACME_DNS_RESOLVERS', `lists "${each}", which is no address`, read.hint);
+    return [];
+  });
+  const isSet = (name: string) => reader.text(name) !== undefined;
+  if (hook !== undefined) {
+    for (const name of ['ACME_DNS_SERVER', 'ACME_DNS_KEY_FILE'].filter(isSet)) {
+      reader.problem(name, 'is set, and ACME_DNS_HOOK too', 'leave out one of them');
+    }
+    const setting = { place: 'ACME_DNS_HOOK', name: 'ACME_DNS_HOOK' };
+    return { kind: 'hook', file: hook, resolvers, setting };
+  }
+  if (isSet('ACME_DNS_SERVER') !== isSet('ACME_DNS_KEY_FILE')) {
+    const [there, missing] = isSet('ACME_DNS_SERVER')
+      ? ['ACME_DNS_SERVER', 'ACME_DNS_KEY_FILE']
+      : ['ACME_DNS_KEY_FILE', 'ACME_DNS_SERVER'];
+    reader.problem(
+      missing,
+      `is not set, but ${there} is`,
+      'set both: the server that takes updates, and the key for them',
+    );
+  }
+  if (!isSet('ACME_DNS_SERVER') && !isSet('ACME_DNS_KEY_FILE') && isSet('ACME_DNS_RESOLVERS')) {
+    reader.problem('ACME_DNS_RESOLVERS', 'is set, and nothing changes DNS', HINT);
+  }
+  if (server === undefined || keyFile === undefined) return undefined;
+  const setting = { place: 'ACME_DNS_KEY_FILE', name: 'ACME_DNS_KEY_FILE' };
+  return { kind: 'update', ...server, keyFile, resolvers, setting };
+}
+
+const HINT = 'set ACME_DNS_HOOK, or ACME_DNS_SERVER and ACME_DNS_KEY_FILE';
+
+/** That variables list dns-01, and nothing says how DNS is changed. */
+export const DNS_PROOF_MISSING = { what: 'lists dns-01, and nothing says how DNS is changed', hint: HINT };
+
+/** A name or an address, with a port where it is not 53. */
+export function readServer(text: string): Server | Wrong {
+  const read = isIP(text) === 6 ? { host: text, port: undefined } : readAuthority(text);
+  if (read === undefined || read.port === 0) {
+    return new Wrong(
+      `is "${text}", which is no server`,
+      'give its name or address, or with a port: ns1.example.com:53',
+    );
+  }
+  return { host: read.host.replace(/^\[|\]$/g, ''), port: read.port ?? DNS_PORT };
+}
+
+/** An address with its port, as node:dns takes it. */
+export function readResolver(text: string): string | Wrong {
+  const server = readServer(text);
+  if (server instanceof Wrong || isIP(server.host) === 0) {
+    return new Wrong(
+      `is "${text}", which is no address`,
+      'give addresses of name servers: 10.0.0.53, or 10.0.0.53:5353',
+    );
+  }
+  return `${server.host.includes(':') ? `[${server.host}]` : server.host}:${server.port}`;
+}
+
+/** What it needs on this machine. */
+export function checkDnsProof(proof: DnsProof, problems: Problem[]): void {
+  if (proof.kind === 'hook') {
+    const named = { ...proof.setting, file: proof.file };
+    if (!isProgram(proof.file)) {
+      const hint = `let ${named.name} name a program, with the right to execute it; in a container it must be mounted`;
+      report(problems, named, 'is no program that this user may execute', hint);
+    }
+    return;
+  }
+  readNamedFile({ ...proof.setting, file: proof.keyFile }, problems);
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  if (folders.some((folder) => folder !== '' && isProgram(join(folder, 'nsupdate')))) return;
+  const hint = 'install it (on Debian: bind9-dnsutils), or have a hook change DNS';
+  problems.push({ place: proof.setting.place, message: 'needs the program nsupdate, which is not on the PATH', hint });
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
