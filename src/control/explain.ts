@@ -59,9 +59,10 @@ function listenerLines({ listeners }: Configuration, scheme: string): string[] {
   const kinds = scheme === 'https' ? ['tls'] : ['plain', 'redirect'];
   const fitting = listeners.filter(({ kind }) => kinds.includes(kind));
   if (fitting.length === 0) return [`listener   none speaks ${scheme}`];
-  return fitting.map(
-    ({ name, kind, address, port }) => `listener   ${name}: ${kind}, ${address ?? 'all addresses'} port ${port}`,
-  );
+  return fitting.map(({ name, kind, address, port, proxyProtocol }) => {
+    const senders = proxyProtocol === undefined ? '' : `, behind a PROXY header from ${proxyProtocol.join(', ')}`;
+    return `listener   ${name}: ${kind}, ${address ?? 'all addresses'} port ${port}${senders}`;
+  });
 }
 
 function actionLines(configuration: Configuration, route: ConfiguredRoute, host: string, path: string): string[] {

@@ -17,11 +17,12 @@ import type {
   Reach,
   Setting,
 } from './configuration.ts';
-import { DEFAULT_ADMIN_PORT, DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS } from './environment.ts';
+import { DEFAULT_ADMIN_PORT, DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS, EVERYBODY } from './environment.ts';
 import type { FORMAT } from './file-format.ts';
 import { apiBaseRoute, leadsToRoute, parameterRemarks, rootProblem, withBaseRoute } from './frontend-root.ts';
 import { DEFAULT_DIRECTORY, defaultChallenges, problemOfName, readDirectory, rehearsalOf } from './issuers.ts';
 import type { Place, Placed } from './shape.ts';
+import { isEverybody } from './values.ts';
 import type { Variables } from './variables.ts';
 
 type Content = NonNullable<ReturnType<typeof FORMAT.read>>;
@@ -168,7 +169,7 @@ export class ContentReader {
     const adminPort = admin?.port?.value ?? DEFAULT_ADMIN_PORT;
     for (const [name, placed] of listeners.value) {
       if (placed === undefined) continue;
-      const { kind, address, port, tls } = placed.value;
+      const { kind, address, port, tls, proxyProtocol } = placed.value;
       if (tls !== undefined && kind !== 'tls') tls.at.problem('belongs to a listener of kind tls', 'leave it out');
       const other = found.find((each) => each.port === port.value && meet(each.address, address));
       if (other !== undefined) {
@@ -183,7 +184,10 @@ export class ContentReader {
         const hint = 'add certificates: with cert and key, or acme: to have them issued';
         placed.at.problem('is a tls listener, and there is no certificate', hint);
       }
+      const senders = proxyProtocol?.from;
+      if (senders?.value.some(isEverybody)) this.#warn(senders.at, EVERYBODY);
       found.push({
+        ...(senders === undefined ? {} : { proxyProtocol: senders.value }),
         ...{ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) },
         ...{ tlsPolicy: tls?.value.policy ?? 'intermediate', strictSni: tls?.value.strictSni ?? false },
       });

@@ -174,8 +174,12 @@ function named<T extends { readonly name: string }>(values: readonly T[], print:
   return Object.fromEntries(values.map((value) => [value.name, print(value)]));
 }
 
-function printListener({ kind, address, port, tlsPolicy, strictSni }: ConfiguredListener): unknown {
-  return { kind, port, address, tls: kind === 'tls' ? { policy: tlsPolicy, strictSni } : undefined };
+function printListener({ kind, address, port, tlsPolicy, strictSni, proxyProtocol }: ConfiguredListener): unknown {
+  return {
+    ...{ kind, port, address },
+    tls: kind === 'tls' ? { policy: tlsPolicy, strictSni } : undefined,
+    proxyProtocol: proxyProtocol === undefined ? undefined : { from: proxyProtocol },
+  };
 }
 
 function printDnsProof(proof: DnsProof): unknown {

@@ -32,8 +32,10 @@ export interface Origin {
   /** Requests are not served but sent to HTTPS. */
   readonly redirects: boolean;
   readonly scheme: 'http' | 'https';
+  /** Who holds the socket. */
   readonly peerAddress: string;
-  readonly peerPort: number;
+  /** Who opened the connection: the peer, or whom the peer named by a PROXY header. */
+  readonly callerAddress: string;
   /** `TLSv1.3`; undefined on a plain connection. */
   readonly tlsVersion: string | undefined;
   /** The name asked for in the TLS handshake, in lower case. */

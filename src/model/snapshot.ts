@@ -37,6 +37,8 @@ export interface Listener {
   readonly tlsPolicy: TlsPolicy;
   /** Handshakes for names that no certificate is for, or for none, fail; else they get the first one. */
   readonly strictSni: boolean;
+  /** Peers whose connections begin with a PROXY header: addresses and CIDRs. All others are clients that speak for themselves. */
+  readonly proxyProtocol?: readonly string[];
 }
 
 /** `intermediate`: TLS 1.2 and 1.3; `modern`: 1.3 only. Nothing older. */
@@ -192,7 +194,7 @@ export interface Limits {
   readonly streamsPerConnection: number;
   /** Connections in total, for each worker; more wait in the kernel's queue or are closed. */
   readonly connections: number;
-  /** Connections of one peer address, for each worker; trusted hops are not counted. 0: no limit. */
+  /** Connections of one client's address, for each worker; trusted hops are not counted. 0: no limit. */
   readonly connectionsPerClient: number;
   /** After so many requests a connection ends with its answer; 0: no limit. */
   readonly requestsPerConnection: number;

@@ -1,7 +1,7 @@
 // The door of a worker: the active snapshot, the live state that outlives it, and the exchanges under way.
 
-import { BlockList, isIP } from 'node:net';
 import { Files } from '../files/serve.ts';
+import { trustOf } from '../http/forwarded.ts';
 import type { Exchange, Transport } from '../model/exchange.ts';
 import type { Family } from '../model/measures.ts';
 import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
@@ -142,17 +142,4 @@ function hostAuthorities({ host, endpoints }: Pool): string[] {
   if (host === undefined) return [];
   const lower = host.toLowerCase();
   return /:\d+$/.test(lower) ? [lower] : [...new Set(endpoints.map(({ tls }) => `${lower}:${tls ? 443 : 80}`))];
-}
-
-/** By addresses and CIDRs, checked when the configuration was read. Mostly nobody is trusted. */
-function trustOf(entries: readonly string[]): (address: string) => boolean {
-  if (entries.length === 0) return () => false;
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address, bits] = entry.split('/') as [string, string | undefined];
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }

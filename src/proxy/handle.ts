@@ -111,18 +111,18 @@ function start(exchange: Exchange, acting: Forward | ServeFiles): void {
 
 /** Who asks, as far as it can be believed, and what we call the request. */
 function identify(door: Door, active: Active, exchange: Exchange): void {
-  const { peerAddress } = exchange.origin;
+  const { callerAddress } = exchange.origin;
   const { headers } = exchange.head;
-  exchange.trusted = active.isTrusted(peerAddress);
+  exchange.trusted = active.isTrusted(callerAddress);
   if (exchange.trusted) {
-    const chain = readChain(allValues(headers, 'x-forwarded-for'), peerAddress, active.isTrusted);
+    const chain = readChain(allValues(headers, 'x-forwarded-for'), callerAddress, active.isTrusted);
     exchange.clientAddress = chain.client;
     exchange.chain = chain.value;
     const given = firstValue(headers, 'x-request-id');
     exchange.id = given !== undefined && /^[\w.+/=:-]{1,128}$/.test(given) ? given : door.newId();
   } else {
-    exchange.clientAddress = peerAddress;
-    exchange.chain = peerAddress;
+    exchange.clientAddress = callerAddress;
+    exchange.chain = callerAddress;
     exchange.id = door.newId();
   }
   const traceId = readTraceId(headers);

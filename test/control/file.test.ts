@@ -309,6 +309,13 @@ t.test('single values: what is wrong with them', async (t) => {
     [changed('a.example:', '  "*.*.example":'), '13:3 ', /no host name/],
     [changed('a.example:', '  a.example:443:'), '13:3 ', /no host name/],
     [changed('pools:', 'trustedProxies: [10.0.0.0/33]\npools:'), '8:18 trustedProxies[0]:', /no address or network/],
+    [
+      changed('port: 8000', '    port: 8000\n    proxyProtocol: on'),
+      '5:20 listeners.https.proxyProtocol:',
+      /keys should be/,
+    ],
+    [changed('port: 8000', '    port: 8000\n    proxyProtocol: { from: [lb] }'), '5:29 ', /no address or network/],
+    [changed('port: 8000', '    port: 8000\n    proxyProtocol: { from: [] }'), '5:28 ', /empty list/],
     [changed('- proxy:', '      - path: api\n        proxy: backend'), '15:15 ', /start it with a slash/],
     [changed('- proxy:', '      - path: /a/../b\n        proxy: backend'), '15:15 ', /no path prefix/],
   ];

@@ -265,7 +265,7 @@ function deliver(stream: () => CompressStream, told: string[]) {
     redirects: false,
     scheme: 'http' as const,
     peerAddress: '',
-    peerPort: 1,
+    callerAddress: '',
     tlsVersion: undefined,
     serverName: undefined,
   };

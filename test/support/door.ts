@@ -40,6 +40,8 @@ export interface DoorOptions {
   readonly certificates?: readonly Certificate[];
   /** Of the TLS listener. */
   readonly tls?: Partial<Pick<Listener, 'tlsPolicy' | 'strictSni'>>;
+  /** Of all listeners. */
+  readonly proxyProtocol?: readonly string[];
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
   readonly sweepEvery?: number;
 }
@@ -111,7 +113,10 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   const limits = { ...LIMITS, ...options.limits };
   const snapshot: Snapshot = freeze({
     generation: 1,
-    listeners: [listen('plain'), { ...listen('tls'), ...options.tls }, listen('redirect')],
+    listeners: [listen('plain'), { ...listen('tls'), ...options.tls }, listen('redirect')].map((each) => ({
+      ...each,
+      ...(options.proxyProtocol === undefined ? {} : { proxyProtocol: options.proxyProtocol }),
+    })),
     hosts: [
       {
         name: HOST,

@@ -14,7 +14,7 @@ const origin: Origin = {
   redirects: false,
   scheme: 'https',
   peerAddress: '10.0.0.1',
-  peerPort: 4711,
+  callerAddress: '10.0.0.1',
   tlsVersion: 'TLSv1.3',
   serverName: 'toucan.example',
 };
