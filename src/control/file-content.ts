@@ -5,6 +5,7 @@ import { type Action, type HeaderRules, LIMITS, type Parameters } from '../model
 import type {
   CertificatePair,
   Configuration,
+  ConfiguredClientAuth,
   ConfiguredHost,
   ConfiguredListener,
   ConfiguredPool,
@@ -249,9 +250,31 @@ export class ContentReader {
       });
       const hsts = readHsts(placed.value.hsts);
       const sorted = read.toSorted((a, b) => b.path.length - a.path.length);
-      hosts.push({ name, routes: sorted, ...(hsts === undefined ? {} : { hsts }) });
+      const clientAuth = this.#clientAuth(placed.value.clientAuth);
+      hosts.push({
+        name,
+        routes: sorted,
+        ...(clientAuth === undefined ? {} : { clientAuth }),
+        ...(hsts === undefined ? {} : { hsts }),
+      });
     }
     return hosts;
+  }
+
+  #clientAuth(given: Host['clientAuth']): ConfiguredClientAuth | undefined {
+    if (given === undefined) return undefined;
+    const listeners = [...this.#content.listeners.value.values()].flatMap((each) => each?.value ?? []);
+    if (!listeners.some(({ kind }) => kind === 'tls')) {
+      given.at.problem('needs TLS, and there is no listener of kind tls', 'add one, or leave this out');
+    } else if (listeners.some(({ kind }) => kind === 'plain')) {
+      this.#warn(given.at, 'the listener of kind plain does not serve this host: certificates of clients need TLS');
+    }
+    const { ca, crl, mode = 'required', forward = 'certificate' } = given.value;
+    const named = (each: Placed<string>, name: string) => ({
+      ...{ file: this.#path(each.value)!, setting: settingAt(each.at, this.#file, name) },
+    });
+    const files = { ca: named(ca, 'ca'), crl: crl === undefined ? undefined : named(crl, 'crl') };
+    return { files, required: mode === 'required', forward };
   }
 
   #route(host: string, path: string, route: Route, at: Place, index: number): ConfiguredRoute | undefined {

@@ -378,7 +378,27 @@ const HSTS = object({
   preload: optional(placed(flag), 'Ask browser makers to build it in, which is hard to take back; false without it'),
 });
 
+const CLIENT_AUTH = object({
+  ca: required(placed(file), 'The file with the certificates of the authorities that vouch for clients'),
+  crl: optional(
+    placed(file),
+    'The file with the revocation lists of these authorities, PEM or DER; none is looked up without it',
+  ),
+  mode: optional(
+    choice(['required', 'optional']),
+    'required: nobody comes in without a certificate (without it); optional: without one, but not with one that is not accepted',
+  ),
+  forward: optional(
+    choice(['none', 'certificate', 'chain']),
+    'What pools are told: Client-Cert (certificate, without it), Client-Cert-Chain as well (chain), or none',
+  ),
+});
+
 const HOST = object({
+  clientAuth: optional(
+    placed(CLIENT_AUTH),
+    'Clients prove who they are by a certificate (mutual TLS); they are not asked without it',
+  ),
   hsts: optional(HSTS, 'Strict-Transport-Security over TLS (RFC 6797); none without it'),
   routes: required(placed(list(ROUTE, 1)), 'What is done with which path; the longest path wins'),
 });

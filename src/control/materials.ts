@@ -1,8 +1,9 @@
-// What a configuration names but does not hold: certificates and authorities, read from their files and checked.
+// What a configuration names but does not hold: certificates, authorities and who vouches for clients, read from their files and checked.
 
 import { X509Certificate } from 'node:crypto';
 import type { CertificateStore } from './certificate-store.ts';
 import { openCertificates } from './certificate-store.ts';
+import { ClientTrustSource } from './client-trust-watch.ts';
 import type { Configuration, ConfiguredPool } from './configuration.ts';
 import { checkDnsProof } from './dns-proof.ts';
 import { readBlocks } from './pem.ts';
@@ -21,6 +22,13 @@ export function loadFiles(configuration: Configuration, now: Date): LoadedFiles 
   let certificates: CertificateStore | undefined;
   try {
     certificates = openCertificates(configuration, now);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(...error.problems);
+  }
+  const trusting = configuration.hosts.flatMap(({ clientAuth }) => clientAuth?.files ?? []);
+  try {
+    if (trusting.length > 0) certificates = certificates?.and(new ClientTrustSource(trusting, now));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(...error.problems);

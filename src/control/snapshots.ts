@@ -132,10 +132,12 @@ export class Snapshots {
 
   #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
     const answers = files.certificates.answers();
+    const clientTrusts = files.certificates.clientTrusts();
     return compile(configuration, {
       generation: ++this.#generation,
       certificates: files.certificates.current().map(({ certificate }) => certificate),
       ...(answers === undefined ? {} : { acme: answers }),
+      ...(clientTrusts === undefined ? {} : { clientTrusts }),
       authorities: files.authorities,
       ticketKeys: this.#ticketKeys,
     });

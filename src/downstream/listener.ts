@@ -5,12 +5,13 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { looksLikeProxyHeader, type ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
-import type { Origin } from '../model/exchange.ts';
+import type { ClientProof, Origin } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 import { rejectConnection } from '../proxy/reject.ts';
 import { AcmeAcceptor } from './acme-tls.ts';
+import { ClientAuthAcceptor } from './client-auth.ts';
 import { ConnectionLimits } from './connection-limits.ts';
 import { type Http1Connection, serveHttp1 } from './http1.ts';
 import { serveHttp2 } from './http2.ts';
@@ -58,13 +59,14 @@ export async function openListener(
   const connections = new Set<Http1Connection>();
   const server = createServer(SOCKET_OPTIONS);
   const senders = new ProxySenders(door, listener);
-  const onSecure = (socket: TLSSocket) => {
+  const onSecure = (socket: TLSSocket, client?: ClientProof) => {
     door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
-    const origin = originOf(socket, listener, senders.sourceOf(socket));
+    const origin = originOf(socket, listener, senders.sourceOf(socket), client);
     if (socket.alpnProtocol === 'h2') serveHttp2(socket, origin, door, sessions);
     else serveHttp1(socket, origin, door, connections);
   };
   const acceptor = listener.kind === 'tls' ? new TlsAcceptor(listener, snapshot, table!, onSecure) : undefined;
+  const clientAuth = listener.kind === 'tls' ? new ClientAuthAcceptor(door, listener, table!, onSecure) : undefined;
   const acme = listener.kind === 'tls' ? new AcmeAcceptor(door) : undefined;
   const connectionLimits = new ConnectionLimits(door, listener.name);
   const sockets = new Set<Socket>();
@@ -90,7 +92,7 @@ export async function openListener(
   };
   const begin = (socket: Socket, source: ProxySource | undefined) => {
     if (acceptor === undefined) serveHttp1(socket, originOf(socket, listener, source), door, connections);
-    else peek(door, socket, acceptor, acme!, () => originOf(socket, listener, source));
+    else peek(door, socket, acceptor, clientAuth!, acme!, () => originOf(socket, listener, source));
   };
   await new Promise<void>((bound, failed) => {
     server.once('error', failed);
@@ -111,7 +113,9 @@ export async function openListener(
     stopAccepting: () => closeWhenQuiet(server, () => accepted),
     renew: (renewed, next, nextTable) => {
       senders.renew(renewed);
-      if (nextTable !== undefined) acceptor?.renew(renewed, next, nextTable);
+      if (nextTable === undefined) return;
+      acceptor?.renew(renewed, next, nextTable);
+      clientAuth?.renew(renewed, nextTable);
     },
     drain: (patient) => {
       server.close();
@@ -158,8 +162,15 @@ function closeWhenQuiet(server: Server, accepted: () => number): Promise<void> {
 /** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */
 const HANDSHAKE = 0x16;
 
-/** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake, issuers to one of their own. */
-function peek(door: Door, socket: Socket, acceptor: TlsAcceptor, acme: AcmeAcceptor, originNow: () => Origin): void {
+/** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake: issuers to one of their own, and clients of hosts that ask for a certificate. */
+function peek(
+  door: Door,
+  socket: Socket,
+  acceptor: TlsAcceptor,
+  clientAuth: ClientAuthAcceptor,
+  acme: AcmeAcceptor,
+  originNow: () => Origin,
+): void {
   const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
   socket.once('close', () => clearTimeout(timer));
   let seen: Buffer = Buffer.alloc(0);
@@ -170,13 +181,13 @@ function peek(door: Door, socket: Socket, acceptor: TlsAcceptor, acme: AcmeAccep
       return;
     }
     seen = seen.length === 0 ? more : Buffer.concat([seen, more]);
-    if (seen[0] === HANDSHAKE && !(acceptor.isEnough(seen) && acme.isEnough(seen))) return;
+    if (seen[0] === HANDSHAKE && !(acceptor.isEnough(seen) && clientAuth.isEnough(seen) && acme.isEnough(seen))) return;
     clearTimeout(timer);
     socket.removeListener('readable', onReadable);
     if (seen[0] === HANDSHAKE) {
       socket.unshift(seen);
       if (acme.isFor(seen)) acme.accept(socket);
-      else acceptor.accept(socket, seen);
+      else if (!clientAuth.accept(socket, seen)) acceptor.accept(socket, seen);
       return;
     }
     const origin = originNow();

@@ -4,11 +4,16 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
-import type { Origin } from '../model/exchange.ts';
+import type { ClientProof, Origin } from '../model/exchange.ts';
 import type { Listener } from '../model/snapshot.ts';
 
-/** `source`: whom the peer's PROXY header named. */
-export function originOf(socket: Socket, listener: Listener, source: ProxySource | undefined): Origin {
+/** `source`: whom the peer's PROXY header named; `client`: what the handshake found out about a certificate of the client. */
+export function originOf(
+  socket: Socket,
+  listener: Listener,
+  source: ProxySource | undefined,
+  client?: ClientProof,
+): Origin {
   const secure = socket instanceof TLSSocket;
   const serverName = secure ? (socket as TLSSocket & { servername?: string | false }).servername : undefined;
   const peerAddress = plainAddress(socket.remoteAddress ?? '');
@@ -19,6 +24,7 @@ export function originOf(socket: Socket, listener: Listener, source: ProxySource
     peerAddress,
     callerAddress: source?.address ?? peerAddress,
     tlsVersion: secure ? (socket.getProtocol() ?? undefined) : undefined,
+    client,
     serverName: typeof serverName === 'string' ? serverName.toLowerCase() : undefined,
   };
 }

@@ -9,6 +9,8 @@ export interface Snapshot {
   readonly pools: readonly Pool[];
   /** The first is served when no name fits or none was asked for. Empty without a TLS listener. */
   readonly certificates: readonly Certificate[];
+  /** Of the hosts that ask clients for a certificate. */
+  readonly clientTrusts?: readonly ClientTrust[];
   /** undefined: no issuer is looking for anything. */
   readonly acme?: AcmeAnswers;
   /** 48 random bytes that all workers share, so that a session is resumed whichever worker answers. */
@@ -47,8 +49,32 @@ export type TlsPolicy = 'intermediate' | 'modern';
 export interface Host {
   /** In lower case, without port; `*.example.com` stands for one label before `.example.com`. */
   readonly name: string;
+  /** undefined: clients are not asked for a certificate. */
+  readonly clientAuth?: ClientAuth;
   /** Longest path first. */
   readonly routes: readonly Route[];
+}
+
+/** Clients prove who they are by a certificate (mutual TLS). */
+export interface ClientAuth {
+  /** The id of a ClientTrust. */
+  readonly trust: string;
+  /** Without a certificate nobody comes in. One that does not stand the test lets nobody in, either way. */
+  readonly required: boolean;
+  readonly forward: ClientForward;
+}
+
+/** What upstreams are told of a client's certificate (RFC 9440). */
+export type ClientForward = 'none' | 'certificate' | 'chain';
+
+/** Who vouches for clients. */
+export interface ClientTrust {
+  /** Of its content: with other authorities or other lists it is another trust. */
+  readonly id: string;
+  /** PEM. */
+  readonly authorities: string;
+  /** PEM, one revocation list each; none: certificates are not looked up. */
+  readonly revocations: readonly string[];
 }
 
 export interface Route {

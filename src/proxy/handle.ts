@@ -9,6 +9,7 @@ import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Route } from '../model/snapshot.ts';
 import { type Admitted, admit } from '../policy/admit.ts';
 import { findAnswer } from '../policy/challenge.ts';
+import { clientFields, identifyClient } from '../policy/client-auth.ts';
 import { findHost, findRoute } from '../policy/route.ts';
 import { screen } from '../policy/screen.ts';
 import { blame } from './blame.ts';
@@ -42,8 +43,14 @@ export function handle(door: Door, exchange: Exchange): void {
     return redirectToHttps(exchange, publicUrl(active, admitted.authority.host, admitted.path));
   }
   const route = findRoute(host, admitted.path);
-  if (route === undefined) return refusePath(exchange, admitted.authority.host);
   exchange.route = route;
+  const { clientAuth } = host;
+  if (clientAuth !== undefined) {
+    const stranger = identifyClient(admitted.authority.host, clientAuth, exchange.origin, exchange.startedAt);
+    if (stranger !== undefined) return fail(exchange, stranger.failure, stranger.detail);
+    exchange.clientFields = clientFields(exchange.origin.client!, clientAuth.forward);
+  }
+  if (route === undefined) return refusePath(exchange, admitted.authority.host);
   exchange.responseRules =
     exchange.origin.scheme === 'https' ? (route.secureResponseRules ?? route.responseRules) : route.responseRules;
 

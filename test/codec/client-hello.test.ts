@@ -47,9 +47,32 @@ t.test('what clients offer', async (t) => {
   if (typeof offer !== 'object') throw new Error('it is read');
   t.ok(offer.signatureSchemes.includes(0x0403) && offer.cipherSuites.includes(0x1301));
   t.strictSame(readClientHello(old), {
+    serverName: 'a.test',
     ...{ tls13: false, signatureSchemes: [0x0401], cipherSuites: [0xc02f] },
     protocols: ['acme-tls/1', 'h2'],
   });
+});
+
+t.test('the name that is asked for', async (t) => {
+  const nameIn = (hello: Buffer) => {
+    const read = readClientHello(hello);
+    return typeof read === 'object' ? read.serverName : read;
+  };
+  t.equal(nameIn(await helloOf({ servername: 'B.Test' })), 'b.test');
+  t.equal(nameIn(await helloOf({ servername: '' })), undefined);
+  // The extension: 0, its length, that of its list, the kind of the name, the name.
+  const at = modern.indexOf(Buffer.from('\0\0\0\x0b\0\x09\0\0\x06a.test', 'latin1'));
+  t.ok(at > 0);
+  for (const [place, value] of [
+    [6, 1],
+    [8, 0],
+    [8, 5],
+    [8, 7],
+  ] as const) {
+    const odd = Buffer.from(modern);
+    odd[at + place] = value;
+    t.equal(readClientHello(odd), undefined, 'what two may read differently is read by the library alone');
+  }
 });
 
 t.test('any beginning asks for more, and what stands behind it does not matter', async (t) => {

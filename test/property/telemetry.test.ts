@@ -142,6 +142,7 @@ const origin: Origin = {
   scheme: 'https',
   peerAddress: '10.0.0.1',
   callerAddress: '10.0.0.1',
+  client: undefined,
   tlsVersion: 'TLSv1.3',
   serverName: undefined,
 };

@@ -266,6 +266,7 @@ function deliver(stream: () => CompressStream, told: string[]) {
     scheme: 'http' as const,
     peerAddress: '',
     callerAddress: '',
+    client: undefined,
     tlsVersion: undefined,
     serverName: undefined,
   };

@@ -56,6 +56,7 @@ function makeExchange(headers: Headers, answers: 'json' | 'page' | undefined, me
     scheme: 'https',
     peerAddress: '192.0.2.1',
     callerAddress: '192.0.2.1',
+    client: undefined,
     tlsVersion: 'TLSv1.3',
     serverName: 'door.test',
   } as const;
