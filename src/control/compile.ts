@@ -34,6 +34,7 @@ export interface Materials {
   readonly authorities: ReadonlyMap<string, string>;
   /** 48 random bytes. */
   readonly ticketKeys: Uint8Array;
+  readonly previousTicketKeys?: Uint8Array;
 }
 
 export function compile(configuration: Configuration, materials: Materials): Snapshot {
@@ -47,6 +48,7 @@ export function compile(configuration: Configuration, materials: Materials): Sna
     ...(materials.clientTrusts === undefined ? {} : { clientTrusts: distinct(materials.clientTrusts) }),
     ...(materials.acme === undefined ? {} : { acme: materials.acme }),
     ticketKeys: materials.ticketKeys,
+    ...(materials.previousTicketKeys === undefined ? {} : { previousTicketKeys: materials.previousTicketKeys }),
     trustedProxies: configuration.trustedProxies,
     publicPort: configuration.publicPort,
     limits,

@@ -15,6 +15,8 @@ export interface Snapshot {
   readonly acme?: AcmeAnswers;
   /** 48 random bytes that all workers share, so that a session is resumed whichever worker answers. */
   readonly ticketKeys: Uint8Array;
+  /** Those before, while tickets of them may come. */
+  readonly previousTicketKeys?: Uint8Array;
   /** Peers whose X-Forwarded-* are believed: addresses and CIDRs. */
   readonly trustedProxies: readonly string[];
   /** The port that redirects and X-Forwarded-Port name: where the public reaches the TLS listener. */

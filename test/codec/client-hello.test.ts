@@ -1,10 +1,12 @@
 // The ClientHello, as real clients send it, cut anywhere, in several records, and damaged.
 
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { type ConnectionOptions, connect } from 'node:tls';
+import { type ConnectionOptions, connect, createServer as createTlsServer } from 'node:tls';
 import t from 'tap';
 import { readClientHello } from '../../src/codec/client-hello.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { dice } from '../support/dice.ts';
 
 /** The first bytes of a client. */
@@ -50,6 +52,7 @@ t.test('what clients offer', async (t) => {
     serverName: 'a.test',
     ...{ tls13: false, signatureSchemes: [0x0401], cipherSuites: [0xc02f] },
     protocols: ['acme-tls/1', 'h2'],
+    ticketKey: '',
   });
 });
 
@@ -72,6 +75,24 @@ t.test('the name that is asked for', async (t) => {
     const odd = Buffer.from(modern);
     odd[at + place] = value;
     t.equal(readClientHello(odd), undefined, 'what two may read differently is read by the library alone');
+  }
+});
+
+t.test('the key of the ticket that a client comes with', async (t) => {
+  const made = await makeCertificate({ names: ['a.test'] });
+  const ticketKeys = Buffer.concat([Buffer.from('the key is named'), randomBytes(32)]);
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const server = createTlsServer({ cert: made.certificate, key: made.key, ticketKeys }, (socket) => socket.end('x'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const only = { minVersion: version, maxVersion: version } as const;
+    const client = connect({ host: '127.0.0.1', port, servername: 'a.test', rejectUnauthorized: false, ...only });
+    const [session] = (await once(client, 'session')) as [Buffer];
+    client.destroy();
+    server.close();
+    t.match(readClientHello(await helloOf({ ...only, session })), { ticketKey: 'the key is named' });
+    t.match(readClientHello(await helloOf(only)), { ticketKey: '' });
   }
 });
 
