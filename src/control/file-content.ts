@@ -188,9 +188,9 @@ export class ContentReader {
       const senders = proxyProtocol?.from;
       if (senders?.value.some(isEverybody)) this.#warn(senders.at, EVERYBODY);
       found.push({
-        ...(senders === undefined ? {} : { proxyProtocol: senders.value }),
         ...{ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) },
         ...{ tlsPolicy: tls?.value.policy ?? 'intermediate', strictSni: tls?.value.strictSni ?? false },
+        ...(senders === undefined ? {} : { proxyProtocol: senders.value }),
       });
     }
     const isWhole = [...listeners.value.values()].every((each) => each !== undefined);
