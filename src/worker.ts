@@ -114,7 +114,7 @@ async function commit(generation: number): Promise<void> {
 
 function renew(open: OpenListener, snapshot: Snapshot, table: CertificateTable | undefined): void {
   const listener = snapshot.listeners.find((each) => isSame(each, open.listener));
-  if (listener !== undefined && table !== undefined) open.renew(listener, snapshot, table);
+  if (listener !== undefined) open.renew(listener, snapshot, table);
 }
 
 /** Accepts nothing more; what is under way may end within the time of a stop. */

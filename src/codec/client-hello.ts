@@ -1,13 +1,17 @@
 // The ClientHello (RFC 8446 §4.1.2), read for what decides which certificate a client gets.
 
-/** What a client says that it can do. */
+/** What a client wants, and says that it can do. */
 export interface ClientOffer {
+  /** The host name that it asks for, in lower case; undefined when it does not say. */
+  readonly serverName: string | undefined;
   readonly cipherSuites: readonly number[];
   /** Of signatures; empty when it does not say. */
   readonly signatureSchemes: readonly number[];
   readonly tls13: boolean;
   /** Of ALPN, in its order. */
   readonly protocols: readonly string[];
+  /** The name of the key of its (first) session ticket, in latin1 (RFC 5077 §4); '' without one. */
+  readonly ticketKey: string;
 }
 
 const HANDSHAKE = 22;
@@ -16,10 +20,14 @@ const CLIENT_HELLO = 1;
 const MAX_HELLO = 16_384;
 /** One or two are usual; it is looked at again with every piece that comes. */
 const MAX_RECORDS = 8;
+const SERVER_NAME = 0;
 const SIGNATURE_ALGORITHMS = 13;
 const APPLICATION_PROTOCOLS = 16;
+const SESSION_TICKET = 35;
+const PRE_SHARED_KEY = 41;
 const SUPPORTED_VERSIONS = 43;
 const TLS_1_3 = 0x0304;
+const KEY_NAME_BYTES = 16;
 
 /** `more`: what has come is only its beginning; undefined: this is none, which is for the TLS library to answer. */
 export function readClientHello(bytes: Uint8Array): ClientOffer | 'more' | undefined {
@@ -34,6 +42,8 @@ export function readClientHello(bytes: Uint8Array): ClientOffer | 'more' | undef
   reader.skip(reader.number(1));
   let signatureSchemes: readonly number[] = [];
   let protocols: readonly string[] = [];
+  let serverName: string | undefined;
+  let ticketKey = '';
   let tls13 = false;
   const end = reader.left >= 2 ? reader.number(2) : 0;
   if (reader.broken || end !== reader.left) return undefined;
@@ -41,12 +51,15 @@ export function readClientHello(bytes: Uint8Array): ClientOffer | 'more' | undef
     const type = reader.number(2);
     const extension = new Reader(reader.bytes(reader.number(2)));
     if (reader.broken) return undefined;
+    if (type === SERVER_NAME) serverName = hostName(extension);
     if (type === SIGNATURE_ALGORITHMS) signatureSchemes = extension.numbers(extension.number(2));
     if (type === APPLICATION_PROTOCOLS) protocols = extension.texts(extension.number(2));
+    if (type === SESSION_TICKET) ticketKey = keyName(extension.bytes(extension.left));
+    if (type === PRE_SHARED_KEY) ticketKey = keyName(firstIdentity(extension));
     if (type === SUPPORTED_VERSIONS) tls13 = extension.numbers(extension.number(1)).includes(TLS_1_3);
     if (extension.broken) return undefined;
   }
-  return { cipherSuites, signatureSchemes, tls13, protocols };
+  return { serverName, cipherSuites, signatureSchemes, tls13, protocols, ticketKey };
 }
 
 /** The body of the first handshake message, which may lie in several records. Cheap as long as it is not whole. */
@@ -80,6 +93,26 @@ function join(parts: readonly Uint8Array[], length: number): Uint8Array {
     at += part.length;
   }
   return whole;
+}
+
+/** RFC 6066 §3: a list of names, each behind its kind; there is one kind, 0, and one name of it. */
+function hostName(extension: Reader): string | undefined {
+  extension.number(2);
+  const kind = extension.number(1);
+  const name = extension.bytes(extension.number(2));
+  if (extension.broken || extension.left > 0 || kind !== 0 || name.length === 0) extension.broken = true;
+  return extension.broken ? undefined : String.fromCharCode(...name).toLowerCase();
+}
+
+/** A ticket of the library begins with the name of its key. */
+function keyName(ticket: Uint8Array): string {
+  return ticket.length < KEY_NAME_BYTES ? '' : String.fromCharCode(...ticket.subarray(0, KEY_NAME_BYTES));
+}
+
+/** RFC 8446 §4.2.11: a list of identities, each behind its length and before its age. It is the last extension, so it wins over a ticket of TLS 1.2. */
+function firstIdentity(extension: Reader): Uint8Array {
+  extension.number(2);
+  return extension.bytes(extension.number(2));
 }
 
 /** Numbers, most significant byte first. What lies behind the end is 0 and makes it broken. */

@@ -1,6 +1,6 @@
 // Where certificates come from: files, an issuer, an authority of our own. A source says what it has in force, what is to be said of it, and when it changes.
 
-import type { AcmeAnswers, Certificate } from '../model/snapshot.ts';
+import type { AcmeAnswers, Certificate, ClientTrust } from '../model/snapshot.ts';
 import type { Problem } from './problem.ts';
 
 /** A label of metrics, too. */
@@ -40,6 +40,8 @@ export interface CertificateSource {
   findings(): readonly Finding[];
   /** What issuers are to find here now, where the source has them look; the same object as long as it stays. */
   answers?(): AcmeAnswers | undefined;
+  /** Who vouches for clients, by the files that say so; the same object as long as it stays. */
+  clientTrusts?(): ReadonlyMap<string, ClientTrust> | undefined;
   /**
    * From now on it looks after itself, and calls back when `current()` or `findings()` became something else. The supervisor then
    * compiles and swaps a snapshot, and logs the findings that are new. Calls that come before it does so become one. `changed`

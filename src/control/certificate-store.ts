@@ -1,7 +1,7 @@
 // All certificates in force: those of every source, and whether each host has one.
 
 import { X509Certificate } from 'node:crypto';
-import type { AcmeAnswers } from '../model/snapshot.ts';
+import type { AcmeAnswers, ClientTrust } from '../model/snapshot.ts';
 import { coversName, namesOf } from './certificate-names.ts';
 import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
 import { CertificateFiles } from './certificate-watch.ts';
@@ -38,6 +38,11 @@ export class CertificateStore implements CertificateSource {
   /** Of the one source that has certificates issued. */
   answers(): AcmeAnswers | undefined {
     return this.#sources.find((source) => source.answers !== undefined)?.answers?.();
+  }
+
+  /** Of the one source that has some. */
+  clientTrusts(): ReadonlyMap<string, ClientTrust> | undefined {
+    return this.#sources.find((source) => source.clientTrusts !== undefined)?.clientTrusts?.();
   }
 
   start(changed: () => Promise<void>): void {

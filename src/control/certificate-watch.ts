@@ -1,45 +1,30 @@
 // The certificate files of a configuration: read, and looked after from then on. A changed pair is taken when it is good; else the last good one stays.
 
-import { type FSWatcher, watch } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { type LoadedPair, loadPair } from './certificate-files.ts';
 import { isCurrent } from './certificate-lint.ts';
 import { coversName } from './certificate-names.ts';
 import type { CertificateSource, Finding, LoadedCertificate, Origin } from './certificate-source.ts';
 import type { CertificatePair } from './configuration.ts';
+import { FileWatch, WatchedFiles } from './file-watch.ts';
 import { ConfigError, type Problem } from './problem.ts';
 
-/** How often all files are looked at, in ms: what no event tells of (mounts, links further up, network disks) is seen then. */
-const LOOK_EVERY = 2_000;
-/** How long files have to stand still before they are read: whoever writes them may not be done. */
-const SETTLE = 500;
 /** How long a pair may be bad before that is said: a certificate may come well before its key. */
 export const GRACE = 15_000;
 
 interface Watched {
   readonly pair: CertificatePair;
-  readonly files: readonly string[];
+  readonly files: WatchedFiles;
   served: LoadedPair;
-  /** The state of the files when they were last read; undefined: not since this was made, so that the first look reads them again. */
-  read: string | undefined;
-  /** Another state, seen once. */
-  settling: string | undefined;
   /** What is in the files now cannot take the place of what is served. */
   rejected: { readonly since: number; told: boolean; problems: readonly Problem[] } | undefined;
-  /** The mount holds on to a file that was replaced. */
-  detached: string | undefined;
 }
 
 export class CertificateFiles implements CertificateSource {
   readonly #all: readonly Watched[];
   readonly #wantedNames: readonly string[];
   readonly #origin: Origin;
-  readonly #watchers: FSWatcher[] = [];
+  readonly #watch = new FileWatch((now) => this.look(now));
   #changed: () => void = () => {};
-  #timer: NodeJS.Timeout | undefined;
-  #soon: NodeJS.Timeout | undefined;
-  #looking = false;
   #now: Date;
   #told = '';
 
@@ -66,7 +51,7 @@ export class CertificateFiles implements CertificateSource {
   }
 
   findings(): readonly Finding[] {
-    return this.#all.flatMap(({ pair, served, rejected, detached }) => [
+    return this.#all.flatMap(({ pair, served, rejected, files: { detached } }) => [
       ...(rejected?.told === true ? rejected.problems.map((problem) => notUsed(pair, problem)) : []),
       ...(detached === undefined ? [] : [detachedFinding(pair, detached)]),
       ...served.findings(this.#now),
@@ -75,12 +60,7 @@ export class CertificateFiles implements CertificateSource {
 
   start(changed: () => void): void {
     this.listen(changed);
-    for (const folder of new Set(this.#all.flatMap(({ files }) => files.map((file) => dirname(file))))) {
-      this.#watch(folder);
-    }
-    this.#timer = setInterval(() => this.#lookNow(), LOOK_EVERY);
-    this.#timer.unref();
-    this.#lookSoon();
+    this.#watch.start(this.#all.flatMap(({ files }) => files.files));
   }
 
   /** Calls back after a look that found something, without looking by itself. */
@@ -90,9 +70,7 @@ export class CertificateFiles implements CertificateSource {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    clearTimeout(this.#soon);
-    for (const each of this.#watchers) each.close();
+    this.#watch.stop();
     this.#changed = () => {};
   }
 
@@ -105,18 +83,9 @@ export class CertificateFiles implements CertificateSource {
     let swapped = false;
     let isMoving = false;
     for (const each of this.#all) {
-      const state = await stateOf(each.files);
-      each.detached = state.detached;
-      if (state.text === each.settling) {
-        each.read = state.text;
-        each.settling = undefined;
-        if (this.#judge(each, now)) swapped = true;
-      } else if (state.text === each.read) {
-        each.settling = undefined;
-      } else {
-        each.settling = state.text;
-        isMoving = true;
-      }
+      const seen = await each.files.look();
+      if (seen === 'changed' && this.#judge(each, now)) swapped = true;
+      if (seen === 'moving') isMoving = true;
       const { rejected } = each;
       if (rejected !== undefined && now.getTime() - rejected.since >= GRACE) rejected.told = true;
     }
@@ -181,39 +150,6 @@ export class CertificateFiles implements CertificateSource {
       .map(({ code, place, message }) => (code === 'not-used' ? `${code} ${place} ${message}` : `${code} ${place}`))
       .join('\n');
   }
-
-  #watch(folder: string): void {
-    try {
-      const watcher = watch(folder, { persistent: false }, () => this.#lookSoon());
-      // Without it the look every few seconds is enough.
-      watcher.on('error', () => watcher.close());
-      this.#watchers.push(watcher);
-    } catch {
-      // The folder is not there, or the system watches enough already.
-    }
-  }
-
-  #lookSoon(): void {
-    if (this.#soon !== undefined) return;
-    this.#soon = setTimeout(() => {
-      this.#soon = undefined;
-      this.#lookNow();
-    }, SETTLE);
-    this.#soon.unref();
-  }
-
-  /** One at a time. */
-  #lookNow(): void {
-    if (this.#looking) return;
-    this.#looking = true;
-    this.look(new Date())
-      .then((isMoving) => {
-        if (isMoving) this.#lookSoon();
-      })
-      .finally(() => {
-        this.#looking = false;
-      });
-  }
 }
 
 /** Whatever happens while a file is read, what is served stays. */
@@ -225,33 +161,7 @@ function problemsOf(error: unknown, { certSetting, certFile }: CertificatePair):
 
 function watched(pair: CertificatePair): Omit<Watched, 'served'> {
   const files = [pair.certFile, pair.keyFile, pair.passwordFile].filter((file) => file !== undefined);
-  return {
-    ...{ pair, files: [...new Set(files)] },
-    ...{ read: undefined, settling: undefined, rejected: undefined, detached: undefined },
-  };
-}
-
-interface State {
-  /** Differs when any of the files may have changed, links and folders on the way to them included. */
-  readonly text: string;
-  /** A file that has no name any more. */
-  readonly detached: string | undefined;
-}
-
-async function stateOf(files: readonly string[]): Promise<State> {
-  let detached: string | undefined;
-  const states = await Promise.all(
-    files.map(async (file) => {
-      try {
-        const { dev, ino, size, mtimeNs, ctimeNs, nlink } = await stat(file, { bigint: true });
-        if (nlink === 0n) detached = file;
-        return [dev, ino, size, mtimeNs, ctimeNs].join(':');
-      } catch (error) {
-        return (error as NodeJS.ErrnoException).code ?? 'unknown error';
-      }
-    }),
-  );
-  return { text: states.join(' '), detached };
+  return { pair, files: new WatchedFiles(files), rejected: undefined };
 }
 
 function notUsed({ certFile: about }: CertificatePair, { place, message, hint }: Problem): Finding {

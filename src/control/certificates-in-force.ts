@@ -1,6 +1,6 @@
 // The certificates that the workers serve: exchanged when a source has others, with a word for each finding, a count and a line of health.
 
-import type { AcmeAnswers } from '../model/snapshot.ts';
+import type { AcmeAnswers, ClientTrust } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Check } from './admin.ts';
 import type { LoadedCertificate } from './certificate-source.ts';
@@ -25,6 +25,7 @@ export class CertificatesInForce {
   #served: readonly LoadedCertificate[] = [];
   /** What issuers find at the workers. */
   #answers: AcmeAnswers | undefined;
+  #clientTrusts: ReadonlyMap<string, ClientTrust> | undefined;
   /** Findings that were told: each is told once, as long as it stays. */
   #told: ReadonlySet<string> = new Set();
 
@@ -43,6 +44,7 @@ export class CertificatesInForce {
     this.#store = store;
     this.#served = store.current();
     this.#answers = store.answers();
+    this.#clientTrusts = store.clientTrusts();
     this.#tellFindings(store);
     let waiting: Promise<void> | undefined;
     store.start(() => {
@@ -89,7 +91,8 @@ export class CertificatesInForce {
     const fresh = next.filter((each) => !this.#served.some((other) => isSame(each, other)));
     const answers = store.answers();
     const isSameAll = fresh.length === 0 && next.length === this.#served.length;
-    if (isSameAll && answers === this.#answers) return;
+    const clientTrusts = store.clientTrusts();
+    if (isSameAll && answers === this.#answers && clientTrusts === this.#clientTrusts) return;
     try {
       await this.#swapping.swap();
     } catch (error) {
@@ -99,6 +102,9 @@ export class CertificatesInForce {
       throw error;
     }
     this.#answers = answers;
+    if (clientTrusts !== this.#clientTrusts)
+      this.#log.info('changed authorities or revocation lists of clients are in force');
+    this.#clientTrusts = clientTrusts;
     if (isSameAll) return;
     this.renewals.succeeded++;
     this.#served = next;

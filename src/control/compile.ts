@@ -3,6 +3,8 @@
 import {
   type AcmeAnswers,
   type Certificate,
+  type ClientAuth,
+  type ClientTrust,
   type Endpoint,
   freeze,
   type HeaderRules,
@@ -12,17 +14,27 @@ import {
   type RouteLimits,
   type Snapshot,
 } from '../model/snapshot.ts';
-import type { Configuration, ConfiguredHost, ConfiguredPool, Hsts } from './configuration.ts';
+import {
+  type Configuration,
+  type ConfiguredClientAuth,
+  type ConfiguredHost,
+  type ConfiguredPool,
+  type Hsts,
+  trustKey,
+} from './configuration.ts';
 
 /** What the compiler is given beside the configuration. */
 export interface Materials {
   readonly generation: number;
   readonly certificates: readonly Certificate[];
   readonly acme?: AcmeAnswers;
+  /** Who vouches for clients, by the files that say so. */
+  readonly clientTrusts?: ReadonlyMap<string, ClientTrust>;
   /** PEM by the name of its file: who vouches for upstreams. */
   readonly authorities: ReadonlyMap<string, string>;
   /** 48 random bytes. */
   readonly ticketKeys: Uint8Array;
+  readonly previousTicketKeys?: Uint8Array;
 }
 
 export function compile(configuration: Configuration, materials: Materials): Snapshot {
@@ -30,11 +42,13 @@ export function compile(configuration: Configuration, materials: Materials): Sna
   return freeze({
     generation: materials.generation,
     listeners: configuration.listeners.map(({ setting: _, ...listener }) => listener),
-    hosts: configuration.hosts.map((host) => compileHost(host, limits)),
-    pools: configuration.pools.map((pool) => compilePool(pool, materials.authorities)),
+    hosts: configuration.hosts.map((host) => compileHost(host, limits, materials.clientTrusts)),
+    pools: compilePools(configuration, materials.authorities),
     certificates: materials.certificates,
+    ...(materials.clientTrusts === undefined ? {} : { clientTrusts: distinct(materials.clientTrusts) }),
     ...(materials.acme === undefined ? {} : { acme: materials.acme }),
     ticketKeys: materials.ticketKeys,
+    ...(materials.previousTicketKeys === undefined ? {} : { previousTicketKeys: materials.previousTicketKeys }),
     trustedProxies: configuration.trustedProxies,
     publicPort: configuration.publicPort,
     limits,
@@ -43,20 +57,41 @@ export function compile(configuration: Configuration, materials: Materials): Sna
   });
 }
 
+export function compilePools({ pools }: Configuration, authorities: Materials['authorities']): Pool[] {
+  return pools.map((pool) => compilePool(pool, authorities));
+}
+
 /** The names that certificates must cover. */
 export function namesOf(configuration: Configuration): string[] {
   return configuration.hosts.map((host) => host.name);
 }
 
-function compileHost({ name, routes, hsts }: ConfiguredHost, limits: Limits): Host {
+function compileHost(
+  { name, clientAuth, routes, hsts }: ConfiguredHost,
+  limits: Limits,
+  clientTrusts: Materials['clientTrusts'],
+): Host {
   return {
     name,
+    ...(clientAuth === undefined ? {} : { clientAuth: compileClientAuth(clientAuth, clientTrusts!) }),
     routes: routes.map((route) => ({
       ...route,
       limits: { ...routeLimits(limits), ...route.limits },
       ...(hsts === undefined ? {} : { secureResponseRules: withHsts(route.responseRules, hsts) }),
     })),
   };
+}
+
+function compileClientAuth(
+  { files, required, forward }: ConfiguredClientAuth,
+  clientTrusts: ReadonlyMap<string, ClientTrust>,
+): ClientAuth {
+  return { trust: clientTrusts.get(trustKey(files))!.id, required, forward };
+}
+
+/** Other files may say the same. */
+function distinct(clientTrusts: ReadonlyMap<string, ClientTrust>): ClientTrust[] {
+  return [...new Map([...clientTrusts.values()].map((trust) => [trust.id, trust])).values()];
 }
 
 /** In place of the upstream's own; what the route itself says of the field stands. */

@@ -1,6 +1,15 @@
 // The configuration: what the operator asked for, checked; whichever way it was read, the supervisor compiles it to a snapshot.
 
-import type { Endpoint, Limits, Listener, LogFormat, LogLevel, Route, RouteLimits } from '../model/snapshot.ts';
+import type {
+  ClientAuth,
+  Endpoint,
+  Limits,
+  Listener,
+  LogFormat,
+  LogLevel,
+  Route,
+  RouteLimits,
+} from '../model/snapshot.ts';
 
 export interface Configuration extends Reach {
   /** The embedded demo is served, with a certificate of our own making. */
@@ -123,9 +132,27 @@ export interface ConfiguredPool {
 
 export interface ConfiguredHost {
   readonly name: string;
+  readonly clientAuth?: ConfiguredClientAuth;
   readonly hsts?: Hsts;
   /** Longest path first. */
   readonly routes: readonly ConfiguredRoute[];
+}
+
+/** Clients of a host prove who they are by a certificate. */
+export interface ConfiguredClientAuth extends Omit<ClientAuth, 'trust'> {
+  readonly files: ClientTrustFiles;
+}
+
+/** Who vouches for clients. */
+export interface ClientTrustFiles {
+  readonly ca: { readonly file: string; readonly setting: Setting };
+  /** undefined: nobody's certificate is looked up as revoked. */
+  readonly crl: { readonly file: string; readonly setting: Setting } | undefined;
+}
+
+/** By which a host finds who vouches for its clients. */
+export function trustKey({ ca, crl }: ClientTrustFiles): string {
+  return `${ca.file}\n${crl?.file ?? ''}`;
 }
 
 /** For how long browsers are to come over HTTPS only (RFC 6797). */

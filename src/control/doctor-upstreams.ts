@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net';
 import type { Endpoint, Pool } from '../model/snapshot.ts';
-import { compile } from './compile.ts';
+import { compilePools } from './compile.ts';
 import type { Configuration } from './configuration.ts';
 import { type Diagnosis, fail, ok, warn } from './diagnosis.ts';
 import { askPage, type Page, type World } from './doctor-probe.ts';
@@ -18,9 +18,7 @@ export async function examineUpstreams(
   { authorities }: LoadedFiles,
   world: World,
 ): Promise<{ diagnoses: Diagnosis[]; pages: Page[] }> {
-  const { pools } = compile(configuration, {
-    ...{ generation: 0, certificates: [], authorities, ticketKeys: new Uint8Array(0) },
-  });
+  const pools = compilePools(configuration, authorities);
   const pages: Page[] = [];
   const all = pools.flatMap((pool) => pool.endpoints.map((endpoint) => examineEndpoint(pool, endpoint)));
   return { diagnoses: await Promise.all(all), pages };

@@ -69,6 +69,7 @@ export async function examine(source: Source, environment: Environment, world: W
   const diagnoses = [
     ...examineConfiguration(source, configuration),
     ...examineCertificates(files, world.now()),
+    ...examineClients(configuration),
     ...issued.diagnoses,
     ...examineInstance(instance),
     ...(await examinePorts(configuration, instance)),
@@ -109,6 +110,22 @@ function examineCertificates({ certificates }: LoadedFiles, now: Date): Diagnosi
       return (severity === 'error' ? fail : warn)('certificate', says, hint ?? 'get a certificate without that flaw');
     }),
   ];
+}
+
+/** What is wrong with their files is said with the certificates. */
+function examineClients({ hosts }: Configuration): Diagnosis[] {
+  return hosts.flatMap(({ name, clientAuth }) => {
+    if (clientAuth === undefined) return [];
+    const { files, required } = clientAuth;
+    const says = `${required ? 'needed' : 'asked for'}, vouched for by ${files.ca.file}`;
+    if (files.crl !== undefined) return ok(`client certificates of ${name}`, `${says}, revoked by ${files.crl.file}`);
+    const todo = 'set clientAuth.crl, unless the certificates are short-lived';
+    return warn(
+      `client certificates of ${name}`,
+      `${says}; one that was lost or stolen stays good until it expires`,
+      todo,
+    );
+  });
 }
 
 async function findInstance(

@@ -3,7 +3,14 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { type Endpoint, LIMITS, type LogFormat, type LogLevel, type Parameters } from '../model/snapshot.ts';
+import {
+  type Endpoint,
+  LIMITS,
+  type Listener,
+  type LogFormat,
+  type LogLevel,
+  type Parameters,
+} from '../model/snapshot.ts';
 import type {
   CertificatePair,
   Configuration,
@@ -24,6 +31,7 @@ import {
 import { ACME_SWITCHES, ACME_VARIABLES, readIssuance } from './issuers.ts';
 import { LIMIT_SETTINGS } from './limits.ts';
 import { ConfigError } from './problem.ts';
+import { isEverybody } from './values.ts';
 import { VariableReader } from './variable-reader.ts';
 
 /** Any of these set means drop-in; otherwise the demo is served. */
@@ -40,7 +48,7 @@ const DROP_IN: readonly string[] = [
 ];
 const OTHERS: readonly string[] = [
   ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
-  ...['TRUSTED_PROXIES', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT', 'CERTS_DIR'],
+  ...['TRUSTED_PROXIES', 'PROXY_PROTOCOL_FROM', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT', 'CERTS_DIR'],
   ...['FRONTEND_HOST', 'FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
   ...ACME_VARIABLES,
   ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
@@ -95,7 +103,7 @@ export function readEnvironment(environment: Environment): Configuration {
   const httpsPort = reader.port('HTTPS_PORT', 8000);
   const adminPort = reader.port('ADMIN_PORT', DEFAULT_ADMIN_PORT);
   reader.mustDiffer({ HTTP_PORT: httpPort, HTTPS_PORT: httpsPort, ADMIN_PORT: adminPort });
-  const address = reader.address('LISTEN_HOST');
+  const listener = { ...LISTENER, address: reader.address('LISTEN_HOST'), ...readSenders(reader) };
   // Nothing maps the demo's ports: the public port is the one that is bound.
   const publicPort = reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443);
   const sites = demo ? demoSites(reader) : readSites(reader);
@@ -108,8 +116,8 @@ export function readEnvironment(environment: Environment): Configuration {
   const configuration: Configuration = {
     demo,
     listeners: [
-      { ...LISTENER, name: 'https', kind: 'tls', address, port: httpsPort, setting: variable('HTTPS_PORT') },
-      { ...LISTENER, name: 'http', kind: 'redirect', address, port: httpPort, setting: variable('HTTP_PORT') },
+      { ...listener, name: 'https', kind: 'tls', port: httpsPort, setting: variable('HTTPS_PORT') },
+      { ...listener, name: 'http', kind: 'redirect', port: httpPort, setting: variable('HTTP_PORT') },
     ],
     admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port: adminPort, setting: variable('ADMIN_PORT') },
     controlSocket: reader.file('PORTICO_SOCKET'),
@@ -138,6 +146,15 @@ export function readEnvironment(environment: Environment): Configuration {
 
 /** What variables do not say. */
 const LISTENER = { tlsPolicy: 'intermediate', strictSni: false } as const;
+
+/** Said of networks with whoever speaks the PROXY protocol. */
+export const EVERYBODY = 'lists all addresses: whoever reaches this port may say that it is somebody else';
+
+function readSenders(reader: VariableReader): Pick<Listener, 'proxyProtocol'> {
+  const proxyProtocol = reader.networks('PROXY_PROTOCOL_FROM');
+  if (proxyProtocol.some(isEverybody)) reader.warnings.push(`PROXY_PROTOCOL_FROM ${EVERYBODY}`);
+  return proxyProtocol.length === 0 ? {} : { proxyProtocol };
+}
 
 const variable = (name: string) => ({ place: name, name });
 

@@ -2,7 +2,7 @@
 
 import { readAuthority, readTarget, stripPrefix } from '../http/target.ts';
 import { findHost, findRoute } from '../policy/route.ts';
-import type { Configuration, ConfiguredRoute, Environment } from './configuration.ts';
+import type { Configuration, ConfiguredHost, ConfiguredRoute, Environment } from './configuration.ts';
 import { LIMIT_SETTINGS, writeLimit } from './limits.ts';
 import { ConfigError } from './problem.ts';
 import { sourceOf } from './source.ts';
@@ -47,6 +47,10 @@ export function explanation(url: string, configuration: Configuration): string[]
     const port = configuration.publicPort === 443 ? '' : `:${configuration.publicPort}`;
     return [...lines, `answer     301 (308 for other methods than GET and HEAD): https://${name}${port}${path}`];
   }
+  if (scheme === 'http' && host.clientAuth !== undefined) {
+    return [...lines, 'answer     421: this host asks for a client certificate, and without TLS there is none'];
+  }
+  lines.push(...clientLines(host));
   const route = findRoute(host, path);
   if (route === undefined) return [...lines, 'route      none is for this path', 'answer     404'];
   lines.push(`route      ${route.name} (path ${route.path === '' ? '/' : route.path})`);
@@ -59,9 +63,23 @@ function listenerLines({ listeners }: Configuration, scheme: string): string[] {
   const kinds = scheme === 'https' ? ['tls'] : ['plain', 'redirect'];
   const fitting = listeners.filter(({ kind }) => kinds.includes(kind));
   if (fitting.length === 0) return [`listener   none speaks ${scheme}`];
-  return fitting.map(
-    ({ name, kind, address, port }) => `listener   ${name}: ${kind}, ${address ?? 'all addresses'} port ${port}`,
-  );
+  return fitting.map(({ name, kind, address, port, proxyProtocol }) => {
+    const senders = proxyProtocol === undefined ? '' : `, behind a PROXY header from ${proxyProtocol.join(', ')}`;
+    return `listener   ${name}: ${kind}, ${address ?? 'all addresses'} port ${port}${senders}`;
+  });
+}
+
+function clientLines({ clientAuth }: ConfiguredHost): string[] {
+  if (clientAuth === undefined) return [];
+  const { files, required, forward } = clientAuth;
+  const revocations = files.crl === undefined ? '' : `, unless revoked in ${files.crl.file}`;
+  const told = {
+    none: 'not told',
+    certificate: 'told by Client-Cert',
+    chain: 'told by Client-Cert and Client-Cert-Chain',
+  };
+  const mode = required ? 'required' : 'optional';
+  return [`client     certificate ${mode}: vouched for by ${files.ca.file}${revocations}; pools are ${told[forward]}`];
 }
 
 function actionLines(configuration: Configuration, route: ConfiguredRoute, host: string, path: string): string[] {

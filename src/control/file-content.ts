@@ -5,6 +5,7 @@ import { type Action, type HeaderRules, LIMITS, type Parameters } from '../model
 import type {
   CertificatePair,
   Configuration,
+  ConfiguredClientAuth,
   ConfiguredHost,
   ConfiguredListener,
   ConfiguredPool,
@@ -17,11 +18,12 @@ import type {
   Reach,
   Setting,
 } from './configuration.ts';
-import { DEFAULT_ADMIN_PORT, DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS } from './environment.ts';
+import { DEFAULT_ADMIN_PORT, DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS, EVERYBODY } from './environment.ts';
 import type { FORMAT } from './file-format.ts';
 import { apiBaseRoute, leadsToRoute, parameterRemarks, rootProblem, withBaseRoute } from './frontend-root.ts';
 import { DEFAULT_DIRECTORY, defaultChallenges, problemOfName, readDirectory, rehearsalOf } from './issuers.ts';
 import type { Place, Placed } from './shape.ts';
+import { isEverybody } from './values.ts';
 import type { Variables } from './variables.ts';
 
 type Content = NonNullable<ReturnType<typeof FORMAT.read>>;
@@ -168,7 +170,7 @@ export class ContentReader {
     const adminPort = admin?.port?.value ?? DEFAULT_ADMIN_PORT;
     for (const [name, placed] of listeners.value) {
       if (placed === undefined) continue;
-      const { kind, address, port, tls } = placed.value;
+      const { kind, address, port, tls, proxyProtocol } = placed.value;
       if (tls !== undefined && kind !== 'tls') tls.at.problem('belongs to a listener of kind tls', 'leave it out');
       const other = found.find((each) => each.port === port.value && meet(each.address, address));
       if (other !== undefined) {
@@ -183,9 +185,12 @@ export class ContentReader {
         const hint = 'add certificates: with cert and key, or acme: to have them issued';
         placed.at.problem('is a tls listener, and there is no certificate', hint);
       }
+      const senders = proxyProtocol?.from;
+      if (senders?.value.some(isEverybody)) this.#warn(senders.at, EVERYBODY);
       found.push({
         ...{ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) },
         ...{ tlsPolicy: tls?.value.policy ?? 'intermediate', strictSni: tls?.value.strictSni ?? false },
+        ...(senders === undefined ? {} : { proxyProtocol: senders.value }),
       });
     }
     const isWhole = [...listeners.value.values()].every((each) => each !== undefined);
@@ -245,9 +250,31 @@ export class ContentReader {
       });
       const hsts = readHsts(placed.value.hsts);
       const sorted = read.toSorted((a, b) => b.path.length - a.path.length);
-      hosts.push({ name, routes: sorted, ...(hsts === undefined ? {} : { hsts }) });
+      const clientAuth = this.#clientAuth(placed.value.clientAuth);
+      hosts.push({
+        name,
+        routes: sorted,
+        ...(clientAuth === undefined ? {} : { clientAuth }),
+        ...(hsts === undefined ? {} : { hsts }),
+      });
     }
     return hosts;
+  }
+
+  #clientAuth(given: Host['clientAuth']): ConfiguredClientAuth | undefined {
+    if (given === undefined) return undefined;
+    const listeners = [...this.#content.listeners.value.values()].flatMap((each) => each?.value ?? []);
+    if (!listeners.some(({ kind }) => kind === 'tls')) {
+      given.at.problem('needs TLS, and there is no listener of kind tls', 'add one, or leave this out');
+    } else if (listeners.some(({ kind }) => kind === 'plain')) {
+      this.#warn(given.at, 'the listener of kind plain does not serve this host: certificates of clients need TLS');
+    }
+    const { ca, crl, mode = 'required', forward = 'certificate' } = given.value;
+    const named = (each: Placed<string>, name: string) => ({
+      ...{ file: this.#path(each.value)!, setting: settingAt(each.at, this.#file, name) },
+    });
+    const files = { ca: named(ca, 'ca'), crl: crl === undefined ? undefined : named(crl, 'crl') };
+    return { files, required: mode === 'required', forward };
   }
 
   #route(host: string, path: string, route: Route, at: Place, index: number): ConfiguredRoute | undefined {

@@ -45,6 +45,12 @@ const address = parsed('an IP address', STRING, readAddress);
 const label = text('a name of letters, digits and . _ -', /^[\w.-]+$/, 64);
 const file = text('the path of a file');
 
+const network = parsed('an address or network', STRING, (value) =>
+  isNetwork(value)
+    ? value
+    : new Wrong(`is "${value}", which is no address or network`, 'like 10.0.0.7 or 172.16.0.0/12'),
+);
+
 const LISTENER = object({
   kind: required(
     choice(['tls', 'plain', 'redirect']),
@@ -66,6 +72,15 @@ const LISTENER = object({
       }),
     ),
     'How a tls listener shakes hands',
+  ),
+  proxyProtocol: optional(
+    object({
+      from: required(
+        placed(list(network, 1)),
+        'Addresses and networks of load balancers: their connections must begin with a PROXY header (version 1 or 2), those of all others have none',
+      ),
+    }),
+    'Who tells the address of its clients by the PROXY protocol; nobody without it',
   ),
 });
 
@@ -153,12 +168,6 @@ const ACME = object({
   ),
   dns: optional(placed(DNS), 'How DNS is changed for dns-01, which wildcards need'),
 });
-
-const network = parsed('an address or network', STRING, (value) =>
-  isNetwork(value)
-    ? value
-    : new Wrong(`is "${value}", which is no address or network`, 'like 10.0.0.7 or 172.16.0.0/12'),
-);
 
 /** The limits as nested keys, as they are named: `downstream.headBytes` is `downstream: { headBytes }`. */
 function limits(perRoute: boolean): Shape<ReadonlyMap<keyof Limits, number>> {
@@ -369,7 +378,27 @@ const HSTS = object({
   preload: optional(placed(flag), 'Ask browser makers to build it in, which is hard to take back; false without it'),
 });
 
+const CLIENT_AUTH = object({
+  ca: required(placed(file), 'The file with the certificates of the authorities that vouch for clients'),
+  crl: optional(
+    placed(file),
+    'The file with the revocation lists of these authorities, PEM or DER; none is looked up without it',
+  ),
+  mode: optional(
+    choice(['required', 'optional']),
+    'required: nobody comes in without a certificate (without it); optional: without one, but not with one that is not accepted',
+  ),
+  forward: optional(
+    choice(['none', 'certificate', 'chain']),
+    'What pools are told: Client-Cert (certificate, without it), Client-Cert-Chain as well (chain), or none',
+  ),
+});
+
 const HOST = object({
+  clientAuth: optional(
+    placed(CLIENT_AUTH),
+    'Clients prove who they are by a certificate (mutual TLS); they are not asked without it',
+  ),
   hsts: optional(HSTS, 'Strict-Transport-Security over TLS (RFC 6797); none without it'),
   routes: required(placed(list(ROUTE, 1)), 'What is done with which path; the longest path wins'),
 });

@@ -1,8 +1,9 @@
-// What a configuration names but does not hold: certificates and authorities, read from their files and checked.
+// What a configuration names but does not hold: certificates, authorities and who vouches for clients, read from their files and checked.
 
 import { X509Certificate } from 'node:crypto';
 import type { CertificateStore } from './certificate-store.ts';
 import { openCertificates } from './certificate-store.ts';
+import { ClientTrustSource } from './client-trust-watch.ts';
 import type { Configuration, ConfiguredPool } from './configuration.ts';
 import { checkDnsProof } from './dns-proof.ts';
 import { readBlocks } from './pem.ts';
@@ -18,18 +19,25 @@ export interface LoadedFiles {
 /** Reads all of them. Throws a ConfigError with every problem found. */
 export function loadFiles(configuration: Configuration, now: Date): LoadedFiles {
   const problems: Problem[] = [];
-  let certificates: CertificateStore | undefined;
-  try {
-    certificates = openCertificates(configuration, now);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    problems.push(...error.problems);
-  }
+  const files = collect(() => openCertificates(configuration, now), problems);
+  const trusting = configuration.hosts.flatMap(({ clientAuth }) => clientAuth?.files ?? []);
+  const trusts = collect(() => new ClientTrustSource(trusting, now), problems);
   const issuers = configuration.issuance.flatMap((each) => each.issuers);
   const authorities = loadAuthorities([...configuration.pools, ...issuers], problems);
   for (const { dns } of configuration.issuance) if (dns !== undefined) checkDnsProof(dns, problems);
-  if (problems.length > 0 || certificates === undefined) throw new ConfigError(problems);
-  return { certificates, authorities };
+  if (problems.length > 0 || files === undefined || trusts === undefined) throw new ConfigError(problems);
+  return { certificates: trusting.length === 0 ? files : files.and(trusts), authorities };
+}
+
+/** What is wrong with one kind of files is told beside what is wrong with the others. */
+function collect<T>(load: () => T, problems: Problem[]): T | undefined {
+  try {
+    return load();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(...error.problems);
+    return undefined;
+  }
 }
 
 function loadAuthorities(trusting: readonly Pick<ConfiguredPool, 'ca'>[], problems: Problem[]): Map<string, string> {

@@ -5,6 +5,7 @@ import type { Action, HeaderRules, Json, Parameters } from '../model/snapshot.ts
 import { isSecretName, redactQuery } from '../telemetry/redact.ts';
 import type {
   Configuration,
+  ConfiguredClientAuth,
   ConfiguredListener,
   ConfiguredPool,
   ConfiguredRoute,
@@ -55,7 +56,8 @@ class Printer {
       certsDirectory: configuration.certsDirectory,
       limits: groupLimits(configuration.limits),
       pools: named(configuration.pools, printPool),
-      hosts: named(configuration.hosts, ({ hsts, routes }) => ({
+      hosts: named(configuration.hosts, ({ clientAuth, hsts, routes }) => ({
+        clientAuth: clientAuth === undefined ? undefined : printClientAuth(clientAuth),
         ...{ hsts, routes: routes.map((route) => this.#route(route)) },
       })),
     });
@@ -174,8 +176,12 @@ function named<T extends { readonly name: string }>(values: readonly T[], print:
   return Object.fromEntries(values.map((value) => [value.name, print(value)]));
 }
 
-function printListener({ kind, address, port, tlsPolicy, strictSni }: ConfiguredListener): unknown {
-  return { kind, port, address, tls: kind === 'tls' ? { policy: tlsPolicy, strictSni } : undefined };
+function printListener({ kind, address, port, tlsPolicy, strictSni, proxyProtocol }: ConfiguredListener): unknown {
+  return {
+    ...{ kind, port, address },
+    tls: kind === 'tls' ? { policy: tlsPolicy, strictSni } : undefined,
+    proxyProtocol: proxyProtocol === undefined ? undefined : { from: proxyProtocol },
+  };
 }
 
 function printDnsProof(proof: DnsProof): unknown {
@@ -187,4 +193,8 @@ function printDnsProof(proof: DnsProof): unknown {
 
 function printPool({ endpoints, host, ca, serverName }: ConfiguredPool): unknown {
   return { endpoints: endpoints.map(writeEndpoint), host, ca: ca?.file, serverName };
+}
+
+function printClientAuth({ files: { ca, crl }, required, forward }: ConfiguredClientAuth): unknown {
+  return { ca: ca.file, crl: crl?.file, mode: required ? 'required' : 'optional', forward };
 }

@@ -1,6 +1,5 @@
 // Snapshots: what the configuration, its files and the certificates become, put in force on every worker, one change after the other.
 
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -15,10 +14,8 @@ import type { Configuration, ConfiguredListener } from './configuration.ts';
 import { type LoadedFiles, loadFiles } from './materials.ts';
 import { checkPorts } from './ports.ts';
 import { keepUntilRestart } from './restart.ts';
+import { TicketKeys } from './ticket-keys.ts';
 import type { Workers } from './workers.ts';
-
-/** So long a stolen key opens what was said in resumed sessions of TLS 1.2, in ms. */
-const TICKET_KEYS_LIFETIME = 12 * 3_600_000;
 
 export class Snapshots {
   readonly certificates: CertificatesInForce;
@@ -31,9 +28,8 @@ export class Snapshots {
   #configuration: Configuration;
   #files: LoadedFiles | undefined;
   #generation = 0;
-  #ticketKeys = randomBytes(48);
+  readonly #ticketKeys = new TicketKeys();
   #turn: Promise<unknown> = Promise.resolve();
-  #rotation: NodeJS.Timeout | undefined;
   #stopped = false;
 
   /** `load`: reads the configuration anew, and throws a ConfigError when there is something wrong with it. */
@@ -74,13 +70,13 @@ export class Snapshots {
   /** The first one is in force: from now on certificates look after themselves, and the keys of tickets change. */
   begin(): void {
     this.certificates.take(this.#files!.certificates);
-    this.#rotation = setInterval(() => this.inTurn(() => this.#rotateTicketKeys()), TICKET_KEYS_LIFETIME).unref();
+    this.#ticketKeys.start(() => this.inTurn(() => this.#replaceTicketKeys()));
   }
 
   /** Nothing changes by itself any more. */
   stop(): void {
     this.#stopped = true;
-    clearInterval(this.#rotation);
+    this.#ticketKeys.stop();
     this.certificates.stop();
   }
 
@@ -121,10 +117,8 @@ export class Snapshots {
     return { ...files, certificates: files.certificates.and(issued) };
   }
 
-  /** Sessions that were begun under the keys before are not resumed: their clients shake hands in full, once. */
-  async #rotateTicketKeys(): Promise<void> {
+  async #replaceTicketKeys(): Promise<void> {
     if (this.#stopped) return;
-    this.#ticketKeys = randomBytes(48);
     await this.#workers.replace(this.#compile(this.#configuration, this.#files!)).catch((error: Error) => {
       this.#log.warn('the new keys of session tickets come with the next reload', { error: error.message });
     });
@@ -132,12 +126,16 @@ export class Snapshots {
 
   #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
     const answers = files.certificates.answers();
+    const clientTrusts = files.certificates.clientTrusts();
+    const { previous } = this.#ticketKeys;
     return compile(configuration, {
       generation: ++this.#generation,
       certificates: files.certificates.current().map(({ certificate }) => certificate),
       ...(answers === undefined ? {} : { acme: answers }),
+      ...(clientTrusts === undefined ? {} : { clientTrusts }),
       authorities: files.authorities,
-      ticketKeys: this.#ticketKeys,
+      ticketKeys: this.#ticketKeys.current,
+      ...(previous === undefined ? {} : { previousTicketKeys: previous }),
     });
   }
 }

@@ -23,8 +23,12 @@ export function report(problems: Problem[], { place, file }: NamedFile, what: st
   problems.push({ place, message: `${file} ${what}`, hint });
 }
 
-/** undefined: it cannot be read, and a problem was reported. */
-export function readNamedFile(named: NamedFile, problems: Problem[]): FileContent | undefined {
+/** undefined: it cannot be read, and a problem was reported. `most`: bytes that such a file may have. */
+export function readNamedFile(
+  named: NamedFile,
+  problems: Problem[],
+  most: number = MAX_FILE_BYTES,
+): FileContent | undefined {
   let descriptor: number | undefined;
   try {
     // Non-blocking: opening a named pipe that nobody writes to would hang the start.
@@ -36,8 +40,8 @@ export function readNamedFile(named: NamedFile, problems: Problem[]): FileConten
       report(problems, named, what, hint);
     } else if (!stats.isFile()) {
       report(problems, named, 'is not a regular file', `let ${named.name} name a file`);
-    } else if (stats.size > MAX_FILE_BYTES) {
-      const what = `has ${stats.size} bytes, more than the ${MAX_FILE_BYTES} that a certificate or key may have`;
+    } else if (stats.size > most) {
+      const what = `has ${stats.size} bytes, more than the ${most} that such a file may have`;
       report(problems, named, what, `is ${named.name} the file that you meant?`);
     } else if (stats.size === 0) {
       report(problems, named, 'is empty', 'copy the file again');

@@ -82,6 +82,9 @@ export function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
+/** True for a network that holds all addresses of its family. */
+export const isEverybody = (network: string) => /\/0+$/.test(network);
+
 /** In lower case. */
 export function readHostName(text: string): string | Wrong {
   const authority = readAuthority(text);

@@ -6,7 +6,7 @@ import { RequestParser } from '../codec/http1-request.ts';
 import { firstValue } from '../http/headers.ts';
 import { type ByteStream, Exchange, NO_BODY, type Origin, type RequestHead, UNTIL_END } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
-import type { Limits, Listener } from '../model/snapshot.ts';
+import type { Limits } from '../model/snapshot.ts';
 import type { Door, Watched } from '../proxy/door.ts';
 import {
   handle,
@@ -20,7 +20,6 @@ import {
 import { rejectConnection } from '../proxy/reject.ts';
 import { type AnsweringConnection, Http1Downstream } from './http1-answer.ts';
 import { LINGER } from './linger.ts';
-import { originOf } from './origin.ts';
 import { readAsStream, readInPlace } from './reading.ts';
 
 /** What a client may send ahead of its answer, in bytes; more waits in the kernel. */
@@ -32,8 +31,8 @@ interface Carrier extends Socket {
 }
 
 /** Serves a connection on which HTTP/1 is spoken; it is one of `connections` while it lives. */
-export function serveHttp1(socket: Socket, listener: Listener, door: Door, connections: Set<Http1Connection>): void {
-  const connection = new Http1Connection(socket, listener, door);
+export function serveHttp1(socket: Socket, origin: Origin, door: Door, connections: Set<Http1Connection>): void {
+  const connection = new Http1Connection(socket, origin, door);
   connections.add(connection);
   socket.once('close', () => connections.delete(connection));
 }
@@ -61,11 +60,11 @@ export class Http1Connection implements Watched, AnsweringConnection {
   /** The client has ended its side. */
   #inputEnded = false;
 
-  constructor(socket: Socket, listener: Listener, door: Door) {
+  constructor(socket: Socket, origin: Origin, door: Door) {
     const { limits } = door.active;
     this.socket = socket;
     this.door = door;
-    this.#origin = originOf(socket, listener);
+    this.#origin = origin;
     this.#parser = new RequestParser({ startLine: limits.requestLineBytes, head: limits.headBytes });
     this.deadline = door.now() + limits.headTimeout;
     door.watched.add(this);

@@ -12,7 +12,6 @@ import {
   type RequestHead,
   UNTIL_END,
 } from '../model/exchange.ts';
-import type { Listener } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 import {
   handle,
@@ -22,7 +21,6 @@ import {
   onRequestChunk,
   onRequestEnd,
 } from '../proxy/handle.ts';
-import { originOf } from './origin.ts';
 
 /** What a client may send ahead on one stream, and on all streams of a connection, in bytes. */
 const STREAM_WINDOW = 256 * 1024;
@@ -31,11 +29,10 @@ const CONNECTION_WINDOW = 1024 * 1024;
 const MAX_SENT_HEAD = 256 * 1024;
 
 /** Serves a connection on which HTTP/2 was agreed. */
-export function serveHttp2(socket: TLSSocket, listener: Listener, door: Door, sessions: Set<ServerHttp2Session>): void {
+export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessions: Set<ServerHttp2Session>): void {
   const { limits } = door.active;
   // A session ends with its client's side.
   socket.allowHalfOpen = false;
-  const origin = originOf(socket, listener);
   const session = performServerHandshake(socket, {
     maxSendHeaderBlockLength: MAX_SENT_HEAD,
     // An upstream's doubled Location or ETag is the client's to judge, as over HTTP/1.1.

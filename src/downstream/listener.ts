@@ -3,16 +3,21 @@
 import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { looksLikeProxyHeader, type ProxySource } from '../codec/proxy-header.ts';
+import { plainAddress } from '../http/forwarded.ts';
+import type { ClientProof, Origin } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 import { rejectConnection } from '../proxy/reject.ts';
 import { AcmeAcceptor } from './acme-tls.ts';
+import { ClientAuthAcceptor } from './client-auth.ts';
 import { ConnectionLimits } from './connection-limits.ts';
 import { type Http1Connection, serveHttp1 } from './http1.ts';
 import { serveHttp2 } from './http2.ts';
 import { linger } from './linger.ts';
 import { originOf } from './origin.ts';
+import { ProxySenders } from './proxy-senders.ts';
 import type { CertificateTable } from './tls.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
 
@@ -27,8 +32,8 @@ const SOCKET_OPTIONS = Object.freeze({
 export interface OpenListener {
   readonly listener: Listener;
   readonly port: number;
-  /** Handshakes that begin from now on are by this snapshot. */
-  renew(listener: Listener, snapshot: Snapshot, table: CertificateTable): void;
+  /** Connections that begin from now on are by this snapshot. */
+  renew(listener: Listener, snapshot: Snapshot, table: CertificateTable | undefined): void;
   /** How many are open. */
   readonly connections: number;
   /** Accepts nothing more, as another process that shares the port takes what comes. Resolves when it is closed. */
@@ -53,12 +58,15 @@ export async function openListener(
   const sessions = new Set<ServerHttp2Session>();
   const connections = new Set<Http1Connection>();
   const server = createServer(SOCKET_OPTIONS);
-  const onSecure = (socket: TLSSocket) => {
+  const senders = new ProxySenders(door, listener);
+  const onSecure = (socket: TLSSocket, client?: ClientProof) => {
     door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
-    if (socket.alpnProtocol === 'h2') serveHttp2(socket, listener, door, sessions);
-    else serveHttp1(socket, listener, door, connections);
+    const origin = originOf(socket, listener, senders.sourceOf(socket), client);
+    if (socket.alpnProtocol === 'h2') serveHttp2(socket, origin, door, sessions);
+    else serveHttp1(socket, origin, door, connections);
   };
   const acceptor = listener.kind === 'tls' ? new TlsAcceptor(listener, snapshot, table!, onSecure) : undefined;
+  const clientAuth = listener.kind === 'tls' ? new ClientAuthAcceptor(door, listener, table!, onSecure) : undefined;
   const acme = listener.kind === 'tls' ? new AcmeAcceptor(door) : undefined;
   const connectionLimits = new ConnectionLimits(door, listener.name);
   const sockets = new Set<Socket>();
@@ -67,12 +75,25 @@ export async function openListener(
     // An error that nobody hears ends the process; what it means is told by the close that follows.
     socket.on('error', () => {});
     accepted++;
+    if (socket.remoteAddress === undefined) {
+      // Reset already, as health checks of load balancers are. Who it was decides what its bytes mean.
+      socket.destroy();
+      return;
+    }
     if (!connectionLimits.admit(socket)) return;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    if (acceptor === undefined) serveHttp1(socket, listener, door, connections);
-    else peek(door, listener, socket, acceptor, acme!);
+    if (senders.owesHeader(socket)) senders.readHeader(socket, onSource);
+    else if (connectionLimits.admitClient(socket, plainAddress(socket.remoteAddress))) begin(socket, undefined);
   });
+  // Where it names nobody, it is the sender itself that asks, and behind a sender stand many clients.
+  const onSource = (socket: Socket, source: ProxySource | undefined) => {
+    if (source === undefined || connectionLimits.admitClient(socket, source.address)) begin(socket, source);
+  };
+  const begin = (socket: Socket, source: ProxySource | undefined) => {
+    if (acceptor === undefined) serveHttp1(socket, originOf(socket, listener, source), door, connections);
+    else peek(door, socket, acceptor, clientAuth!, acme!, () => originOf(socket, listener, source));
+  };
   await new Promise<void>((bound, failed) => {
     server.once('error', failed);
     const address = listener.address === undefined ? {} : { host: listener.address };
@@ -90,7 +111,12 @@ export async function openListener(
       return sockets.size;
     },
     stopAccepting: () => closeWhenQuiet(server, () => accepted),
-    renew: (renewed, next, nextTable) => acceptor?.renew(renewed, next, nextTable),
+    renew: (renewed, next, nextTable) => {
+      senders.renew(renewed);
+      if (nextTable === undefined) return;
+      acceptor?.renew(renewed, next, nextTable);
+      clientAuth?.renew(renewed, nextTable);
+    },
     drain: (patient) => {
       server.close();
       if (!patient) for (const connection of connections) connection.drain();
@@ -136,8 +162,15 @@ function closeWhenQuiet(server: Server, accepted: () => number): Promise<void> {
 /** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */
 const HANDSHAKE = 0x16;
 
-/** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake, issuers to one of their own. */
-function peek(door: Door, listener: Listener, socket: Socket, acceptor: TlsAcceptor, acme: AcmeAcceptor): void {
+/** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake: issuers to one of their own, and clients of hosts that ask for a certificate. */
+function peek(
+  door: Door,
+  socket: Socket,
+  acceptor: TlsAcceptor,
+  clientAuth: ClientAuthAcceptor,
+  acme: AcmeAcceptor,
+  originNow: () => Origin,
+): void {
   const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
   socket.once('close', () => clearTimeout(timer));
   let seen: Buffer = Buffer.alloc(0);
@@ -148,17 +181,23 @@ function peek(door: Door, listener: Listener, socket: Socket, acceptor: TlsAccep
       return;
     }
     seen = seen.length === 0 ? more : Buffer.concat([seen, more]);
-    if (seen[0] === HANDSHAKE && !(acceptor.isEnough(seen) && acme.isEnough(seen))) return;
+    if (seen[0] === HANDSHAKE && !(acceptor.isEnough(seen) && clientAuth.isEnough(seen) && acme.isEnough(seen))) return;
     clearTimeout(timer);
     socket.removeListener('readable', onReadable);
     if (seen[0] === HANDSHAKE) {
       socket.unshift(seen);
       if (acme.isFor(seen)) acme.accept(socket);
-      else acceptor.accept(socket, seen);
+      else if (!clientAuth.accept(socket, seen)) acceptor.accept(socket, seen);
       return;
     }
+    const origin = originNow();
+    if (looksLikeProxyHeader(seen)) {
+      const { listener, peerAddress: peer_ip } = origin;
+      const message = 'a PROXY header was not read: proxyProtocol of the listener does not list its sender';
+      door.notices.seldom(message, { listener, peer_ip });
+    }
     const detail = 'this port speaks HTTPS, and the request was plain HTTP; use https:// in the address';
-    socket.write(rejectConnection(door, originOf(socket, listener), FAILURES.plainHttp, detail), 'latin1');
+    socket.write(rejectConnection(door, origin, FAILURES.plainHttp, detail), 'latin1');
     linger(socket);
   };
   socket.on('readable', onReadable);

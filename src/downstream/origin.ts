@@ -2,20 +2,29 @@
 
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
-import type { Origin } from '../model/exchange.ts';
+import type { ClientProof, Origin } from '../model/exchange.ts';
 import type { Listener } from '../model/snapshot.ts';
 
-export function originOf(socket: Socket, listener: Listener): Origin {
+/** `source`: whom the peer's PROXY header named; `client`: what the handshake found out about a certificate of the client. */
+export function originOf(
+  socket: Socket,
+  listener: Listener,
+  source: ProxySource | undefined,
+  client?: ClientProof,
+): Origin {
   const secure = socket instanceof TLSSocket;
   const serverName = secure ? (socket as TLSSocket & { servername?: string | false }).servername : undefined;
+  const peerAddress = plainAddress(socket.remoteAddress ?? '');
   return {
     listener: listener.name,
     redirects: listener.kind === 'redirect',
     scheme: secure ? 'https' : 'http',
-    peerAddress: plainAddress(socket.remoteAddress ?? ''),
-    peerPort: socket.remotePort ?? 0,
+    peerAddress,
+    callerAddress: source?.address ?? peerAddress,
     tlsVersion: secure ? (socket.getProtocol() ?? undefined) : undefined,
+    client,
     serverName: typeof serverName === 'string' ? serverName.toLowerCase() : undefined,
   };
 }

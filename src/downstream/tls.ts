@@ -42,6 +42,7 @@ export interface CertificateTable {
   /** Shown to clients that ask for no name, or for one that no certificate is for. */
   fallback(kind: KeyKind): Certificate;
   /** For a name in lower case: exact, else a wildcard of one label; undefined: none is for it. */
+  certificateFor(name: string, kind: KeyKind): Certificate | undefined;
   contextFor(name: string, kind: KeyKind): SecureContext | undefined;
   /** Some name has certificates of both kinds, so that it matters what a client can do. */
   readonly hasBoth: boolean;
@@ -75,13 +76,14 @@ export function buildCertificateTable(snapshot: Snapshot): CertificateTable {
     choice.rsa ??= wider?.rsa;
   }
   const fallback = choices.get(first.certificate.names[0] ?? '') ?? { [first.kind]: first };
-  const pick = (choice: Choice, kind: KeyKind) => choice[kind] ?? choice.ecdsa ?? choice.rsa;
+  const find = (name: string, kind: KeyKind) => {
+    const choice = choices.get(name) ?? choices.get(wildcardOf(name));
+    return choice === undefined ? undefined : (choice[kind] ?? choice.ecdsa ?? choice.rsa);
+  };
   return {
     fallback: (kind) => (fallback[kind] ?? first).certificate,
-    contextFor: (name, kind) => {
-      const choice = choices.get(name) ?? choices.get(wildcardOf(name));
-      return choice === undefined ? undefined : pick(choice, kind)?.context;
-    },
+    certificateFor: (name, kind) => find(name, kind)?.certificate,
+    contextFor: (name, kind) => find(name, kind)?.context,
     hasBoth: [...choices.values()].some(({ ecdsa, rsa }) => ecdsa !== undefined && rsa !== undefined),
   };
 }

@@ -1,6 +1,6 @@
-// X-Forwarded-For: who the client is, read from right to left and only as far as hops are trusted.
+// Who the client is: X-Forwarded-For, read from right to left and only as far as hops are trusted.
 
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 
 /** Who stands behind a peer. */
 export interface Chain {
@@ -43,4 +43,17 @@ function addressOf(member: string): string | undefined {
 /** IPv4 seen through an IPv6 socket (`::ffff:1.2.3.4`) as what it is. */
 export function plainAddress(address: string): string {
   return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
+}
+
+/** By addresses and CIDRs, checked when the configuration was read. Mostly nobody is trusted. */
+export function trustOf(entries: readonly string[]): (address: string) => boolean {
+  if (entries.length === 0) return () => false;
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address, bits] = entry.split('/') as [string, string | undefined];
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }

@@ -19,6 +19,8 @@ export const SECRET = 32;
 export const NO_TRAILER = 64;
 /** Says which trace a request belongs to (W3C Trace Context). */
 export const TRACE = 128;
+/** Says by which certificate the client proved who it is: where the host asks for one, nobody says it but we. */
+export const CLIENT_CERTIFICATE = 512;
 /** A spelling that WSGI, CGI and PHP fold into a guarded field. */
 export const ALIAS = 256;
 
@@ -54,8 +56,6 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ['forwarded', PROTECTED | IDENTITY | GUARDED | NO_TRAILER],
   ['x-real-ip', PROTECTED | IDENTITY | GUARDED | NO_TRAILER],
   ['x-request-id', PROTECTED | IDENTITY | GUARDED | NO_TRAILER],
-  ['client-cert', PROTECTED | IDENTITY | GUARDED | SECRET | NO_TRAILER],
-  ['client-cert-chain', PROTECTED | IDENTITY | GUARDED | SECRET | NO_TRAILER],
   ['traceparent', PROTECTED | TRACE | NO_TRAILER],
   ['tracestate', PROTECTED | TRACE | NO_TRAILER],
   ['sec-websocket-protocol', PROTECTED | SECRET | NO_TRAILER],
@@ -78,9 +78,15 @@ export function fieldFlags(name: string): number {
   return flags;
 }
 
+/** Those of RFC 9440, and what nginx, ingress controllers, Apache and clouds have been writing for lack of a standard. */
+const CLIENT_CERTIFICATES =
+  /^(?:x-)?(?:(?:ssl|tls)-(?:client|cert)(?:-|$)|client-cert)|^x-forwarded-(?:tls-)?client-cert|^x-arr-clientcert$/;
+const CLIENT_CERTIFICATE_FLAGS = PROTECTED | IDENTITY | CLIENT_CERTIFICATE | GUARDED | SECRET | NO_TRAILER;
+
 function lookUp(lower: string): number {
   const flags = FIELDS.get(lower);
   if (flags !== undefined) return flags;
+  if (CLIENT_CERTIFICATES.test(lower)) return CLIENT_CERTIFICATE_FLAGS;
   if (lower.startsWith('x-forwarded-')) return PROTECTED | IDENTITY | GUARDED | NO_TRAILER;
   if (lower.startsWith('access-control-')) return PROTECTED | NO_TRAILER;
   return isGuardedAlias(lower) ? ALIAS : 0;

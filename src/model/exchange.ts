@@ -32,12 +32,30 @@ export interface Origin {
   /** Requests are not served but sent to HTTPS. */
   readonly redirects: boolean;
   readonly scheme: 'http' | 'https';
+  /** Who holds the socket. */
   readonly peerAddress: string;
-  readonly peerPort: number;
+  /** Who opened the connection: the peer, or whom the peer named by a PROXY header. */
+  readonly callerAddress: string;
   /** `TLSv1.3`; undefined on a plain connection. */
   readonly tlsVersion: string | undefined;
   /** The name asked for in the TLS handshake, in lower case. */
   readonly serverName: string | undefined;
+  /** undefined: the handshake asked for no certificate. */
+  readonly client: ClientProof | undefined;
+}
+
+/** What a handshake found out about the client's certificate. */
+export interface ClientProof {
+  /** The id of the ClientTrust that it was judged by. */
+  readonly trust: string;
+  /** As Client-Cert says it (RFC 9440 §2.2); '' when the client showed none. */
+  readonly certificate: string;
+  /** As Client-Cert-Chain says it: who vouches for it, up to whom we trust, roots left out; '' when there is nobody between. */
+  readonly chain: string;
+  /** Why it does not stand the test, as a code of the TLS library; '' when it does. */
+  readonly problem: string;
+  /** Of the wall clock, in ms. */
+  readonly validUntil: number;
 }
 
 /** The side that called us. All calls are safe after the client has gone: they do nothing. */
@@ -159,6 +177,8 @@ export class Exchange {
   route: Route | undefined;
   /** What is done to the fields of the answer. */
   responseRules: HeaderRules | undefined;
+  /** What upstreams are told of the client's certificate; undefined: the host asks for none. */
+  clientFields: Headers | undefined;
   acting: Acting | undefined;
 
   requestEnded = false;

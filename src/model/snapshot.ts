@@ -9,10 +9,14 @@ export interface Snapshot {
   readonly pools: readonly Pool[];
   /** The first is served when no name fits or none was asked for. Empty without a TLS listener. */
   readonly certificates: readonly Certificate[];
+  /** Of the hosts that ask clients for a certificate. */
+  readonly clientTrusts?: readonly ClientTrust[];
   /** undefined: no issuer is looking for anything. */
   readonly acme?: AcmeAnswers;
   /** 48 random bytes that all workers share, so that a session is resumed whichever worker answers. */
   readonly ticketKeys: Uint8Array;
+  /** Those before, while tickets of them may come. */
+  readonly previousTicketKeys?: Uint8Array;
   /** Peers whose X-Forwarded-* are believed: addresses and CIDRs. */
   readonly trustedProxies: readonly string[];
   /** The port that redirects and X-Forwarded-Port name: where the public reaches the TLS listener. */
@@ -37,6 +41,8 @@ export interface Listener {
   readonly tlsPolicy: TlsPolicy;
   /** Handshakes for names that no certificate is for, or for none, fail; else they get the first one. */
   readonly strictSni: boolean;
+  /** Peers whose connections begin with a PROXY header: addresses and CIDRs. All others are clients that speak for themselves. */
+  readonly proxyProtocol?: readonly string[];
 }
 
 /** `intermediate`: TLS 1.2 and 1.3; `modern`: 1.3 only. Nothing older. */
@@ -45,8 +51,32 @@ export type TlsPolicy = 'intermediate' | 'modern';
 export interface Host {
   /** In lower case, without port; `*.example.com` stands for one label before `.example.com`. */
   readonly name: string;
+  /** undefined: clients are not asked for a certificate. */
+  readonly clientAuth?: ClientAuth;
   /** Longest path first. */
   readonly routes: readonly Route[];
+}
+
+/** Clients prove who they are by a certificate (mutual TLS). */
+export interface ClientAuth {
+  /** The id of a ClientTrust. */
+  readonly trust: string;
+  /** Without a certificate nobody comes in. One that does not stand the test lets nobody in, either way. */
+  readonly required: boolean;
+  readonly forward: ClientForward;
+}
+
+/** What upstreams are told of a client's certificate (RFC 9440). */
+export type ClientForward = 'none' | 'certificate' | 'chain';
+
+/** Who vouches for clients. */
+export interface ClientTrust {
+  /** Of its content: with other authorities or other lists it is another trust. */
+  readonly id: string;
+  /** PEM. */
+  readonly authorities: string;
+  /** PEM, one revocation list each; none: certificates are not looked up. */
+  readonly revocations: readonly string[];
 }
 
 export interface Route {
@@ -192,7 +222,7 @@ export interface Limits {
   readonly streamsPerConnection: number;
   /** Connections in total, for each worker; more wait in the kernel's queue or are closed. */
   readonly connections: number;
-  /** Connections of one peer address, for each worker; trusted hops are not counted. 0: no limit. */
+  /** Connections of one client's address, for each worker; trusted hops are not counted. 0: no limit. */
   readonly connectionsPerClient: number;
   /** After so many requests a connection ends with its answer; 0: no limit. */
   readonly requestsPerConnection: number;

@@ -2,6 +2,7 @@
 
 import {
   ALIAS,
+  CLIENT_CERTIFICATE,
   countOf,
   FRAMING,
   fieldFlags,
@@ -32,6 +33,8 @@ export interface Vouched {
   readonly requestId: string;
   /** The one that begins a trace here, and takes the place of what the client may have sent; undefined: the client's own is passed. */
   readonly traceparent: string | undefined;
+  /** Of the client's certificate, and then nobody else may say anything of it; undefined: the host asks for none. */
+  readonly clientFields: Headers | undefined;
   /** The Host that the pool wants in place of the client's. */
   readonly host?: string | undefined;
   readonly rules?: HeaderRules | undefined;
@@ -49,7 +52,7 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     if ((flags & TRACE) !== 0 && vouched.traceparent !== undefined) continue;
     if ((flags & (HOP_BY_HOP | FRAMING)) !== 0) continue;
     if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
-    if ((flags & IDENTITY) !== 0 && !passesIdentity(name, vouched)) continue;
+    if ((flags & IDENTITY) !== 0 && !passesIdentity(name, flags, vouched)) continue;
     if ((flags & ALIAS) !== 0) continue;
     if (name.length === 7 && head.bodyLength !== UNTIL_END && name.toLowerCase() === 'trailer') continue;
     if (vouched.host !== undefined && name.length === 4 && name.toLowerCase() === 'host') out.push(name, vouched.host);
@@ -64,6 +67,7 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
   if (vouched.prefix !== '') out.push('X-Forwarded-Prefix', outerPrefix(incoming, vouched) + vouched.prefix);
   out.push('X-Request-Id', vouched.requestId);
   if (vouched.traceparent !== undefined) out.push('traceparent', vouched.traceparent);
+  if (vouched.clientFields !== undefined) out.push(...vouched.clientFields);
   return applyRules(out, vouched.rules);
 }
 
@@ -79,8 +83,9 @@ export function largeField(headers: Headers): string | undefined {
 }
 
 /** Fields that say who the client is: from a trusted hop only, and never those that we make ourselves. */
-function passesIdentity(name: string, vouched: Vouched): boolean {
+function passesIdentity(name: string, flags: number, vouched: Vouched): boolean {
   if (!vouched.trusted) return false;
+  if ((flags & CLIENT_CERTIFICATE) !== 0) return vouched.clientFields === undefined;
   const lower = name.toLowerCase();
   if (lower === 'x-forwarded-prefix') return vouched.prefix === '';
   return lower !== 'x-forwarded-for' && lower !== 'x-request-id';

@@ -1,10 +1,10 @@
 // The door of a worker: the active snapshot, the live state that outlives it, and the exchanges under way.
 
-import { BlockList, isIP } from 'node:net';
 import { Files } from '../files/serve.ts';
+import { trustOf } from '../http/forwarded.ts';
 import type { Exchange, Transport } from '../model/exchange.ts';
 import type { Family } from '../model/measures.ts';
-import type { Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
+import type { ClientTrust, Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
 import type { Turn } from '../model/turn.ts';
 import type { EndpointState } from '../policy/balance.ts';
 import { findHost } from '../policy/route.ts';
@@ -21,6 +21,8 @@ export interface Active {
   readonly pools: ReadonlyMap<string, LivePool>;
   readonly isTrusted: (address: string) => boolean;
   readonly isKnownHost: (host: string) => boolean;
+  /** By whom clients of this name are vouched for, where they are asked for a certificate; undefined: no host asks. */
+  readonly clientTrustOf: ((host: string) => ClientTrust | undefined) | undefined;
 }
 
 export interface LivePool {
@@ -116,6 +118,7 @@ export class Door {
       pools: new Map(snapshot.pools.map((pool) => [pool.name, this.#livePool(pool)])),
       isTrusted: trustOf(snapshot.trustedProxies),
       isKnownHost: (host) => findHost(hosts, host) !== undefined,
+      clientTrustOf: clientTrustsOf(snapshot.clientTrusts ?? [], hosts),
     };
   }
 
@@ -144,15 +147,11 @@ function hostAuthorities({ host, endpoints }: Pool): string[] {
   return /:\d+$/.test(lower) ? [lower] : [...new Set(endpoints.map(({ tls }) => `${lower}:${tls ? 443 : 80}`))];
 }
 
-/** By addresses and CIDRs, checked when the configuration was read. Mostly nobody is trusted. */
-function trustOf(entries: readonly string[]): (address: string) => boolean {
-  if (entries.length === 0) return () => false;
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address, bits] = entry.split('/') as [string, string | undefined];
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
-    if (bits === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(bits), family);
-  }
-  return (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+function clientTrustsOf(all: readonly ClientTrust[], hosts: ReadonlyMap<string, Host>): Active['clientTrustOf'] {
+  if (all.length === 0) return undefined;
+  const trusts = new Map(all.map((trust) => [trust.id, trust]));
+  return (name) => {
+    const auth = findHost(hosts, name)?.clientAuth;
+    return auth === undefined ? undefined : trusts.get(auth.trust);
+  };
 }

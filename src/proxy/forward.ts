@@ -83,6 +83,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
       prefix: route.prefix,
       requestId: exchange.id,
       traceparent: exchange.beginsTrace ? writeTraceparent(exchange.traceId) : undefined,
+      clientFields: exchange.clientFields,
       rules: route.requestRules,
     });
     const large = largeField(headers);

@@ -9,6 +9,7 @@ import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Route } from '../model/snapshot.ts';
 import { type Admitted, admit } from '../policy/admit.ts';
 import { findAnswer } from '../policy/challenge.ts';
+import { clientFields, identifyClient } from '../policy/client-auth.ts';
 import { findHost, findRoute } from '../policy/route.ts';
 import { screen } from '../policy/screen.ts';
 import { blame } from './blame.ts';
@@ -42,8 +43,14 @@ export function handle(door: Door, exchange: Exchange): void {
     return redirectToHttps(exchange, publicUrl(active, admitted.authority.host, admitted.path));
   }
   const route = findRoute(host, admitted.path);
-  if (route === undefined) return refusePath(exchange, admitted.authority.host);
   exchange.route = route;
+  const { clientAuth } = host;
+  if (clientAuth !== undefined) {
+    const stranger = identifyClient(admitted.authority.host, clientAuth, exchange.origin, exchange.startedAt);
+    if (stranger !== undefined) return fail(exchange, stranger.failure, stranger.detail);
+    exchange.clientFields = clientFields(exchange.origin.client!, clientAuth.forward);
+  }
+  if (route === undefined) return refusePath(exchange, admitted.authority.host);
   exchange.responseRules =
     exchange.origin.scheme === 'https' ? (route.secureResponseRules ?? route.responseRules) : route.responseRules;
 
@@ -111,18 +118,18 @@ function start(exchange: Exchange, acting: Forward | ServeFiles): void {
 
 /** Who asks, as far as it can be believed, and what we call the request. */
 function identify(door: Door, active: Active, exchange: Exchange): void {
-  const { peerAddress } = exchange.origin;
+  const { callerAddress } = exchange.origin;
   const { headers } = exchange.head;
-  exchange.trusted = active.isTrusted(peerAddress);
+  exchange.trusted = active.isTrusted(callerAddress);
   if (exchange.trusted) {
-    const chain = readChain(allValues(headers, 'x-forwarded-for'), peerAddress, active.isTrusted);
+    const chain = readChain(allValues(headers, 'x-forwarded-for'), callerAddress, active.isTrusted);
     exchange.clientAddress = chain.client;
     exchange.chain = chain.value;
     const given = firstValue(headers, 'x-request-id');
     exchange.id = given !== undefined && /^[\w.+/=:-]{1,128}$/.test(given) ? given : door.newId();
   } else {
-    exchange.clientAddress = peerAddress;
-    exchange.chain = peerAddress;
+    exchange.clientAddress = callerAddress;
+    exchange.chain = callerAddress;
     exchange.id = door.newId();
   }
   const traceId = readTraceId(headers);

@@ -1,10 +1,12 @@
 // The ClientHello, as real clients send it, cut anywhere, in several records, and damaged.
 
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { type ConnectionOptions, connect } from 'node:tls';
+import { type ConnectionOptions, connect, createServer as createTlsServer } from 'node:tls';
 import t from 'tap';
 import { readClientHello } from '../../src/codec/client-hello.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { dice } from '../support/dice.ts';
 
 /** The first bytes of a client. */
@@ -47,9 +49,51 @@ t.test('what clients offer', async (t) => {
   if (typeof offer !== 'object') throw new Error('it is read');
   t.ok(offer.signatureSchemes.includes(0x0403) && offer.cipherSuites.includes(0x1301));
   t.strictSame(readClientHello(old), {
+    serverName: 'a.test',
     ...{ tls13: false, signatureSchemes: [0x0401], cipherSuites: [0xc02f] },
     protocols: ['acme-tls/1', 'h2'],
+    ticketKey: '',
   });
+});
+
+t.test('the name that is asked for', async (t) => {
+  const nameIn = (hello: Buffer) => {
+    const read = readClientHello(hello);
+    return typeof read === 'object' ? read.serverName : read;
+  };
+  t.equal(nameIn(await helloOf({ servername: 'B.Test' })), 'b.test');
+  t.equal(nameIn(await helloOf({ servername: '' })), undefined);
+  // The extension: 0, its length, that of its list, the kind of the name, the name.
+  const at = modern.indexOf(Buffer.from('\0\0\0\x0b\0\x09\0\0\x06a.test', 'latin1'));
+  t.ok(at > 0);
+  for (const [place, value] of [
+    [6, 1],
+    [8, 0],
+    [8, 5],
+    [8, 7],
+  ] as const) {
+    const odd = Buffer.from(modern);
+    odd[at + place] = value;
+    t.equal(readClientHello(odd), undefined, 'what two may read differently is read by the library alone');
+  }
+});
+
+t.test('the key of the ticket that a client comes with', async (t) => {
+  const made = await makeCertificate({ names: ['a.test'] });
+  const ticketKeys = Buffer.concat([Buffer.from('the key is named'), randomBytes(32)]);
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const server = createTlsServer({ cert: made.certificate, key: made.key, ticketKeys }, (socket) => socket.end('x'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const only = { minVersion: version, maxVersion: version } as const;
+    const client = connect({ host: '127.0.0.1', port, servername: 'a.test', rejectUnauthorized: false, ...only });
+    const [session] = (await once(client, 'session')) as [Buffer];
+    client.destroy();
+    server.close();
+    t.match(readClientHello(await helloOf({ ...only, session })), { ticketKey: 'the key is named' });
+    t.match(readClientHello(await helloOf(only)), { ticketKey: '' });
+  }
 });
 
 t.test('any beginning asks for more, and what stands behind it does not matter', async (t) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
 import { compile } from '../../src/control/compile.ts';
-import type { Configuration } from '../../src/control/configuration.ts';
+import { type Configuration, trustKey } from '../../src/control/configuration.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
 import { readConfiguration } from '../../src/control/file.ts';
 import { jsonSchema } from '../../src/control/file-format.ts';
@@ -35,7 +35,14 @@ const read = (name: string) =>
 function snapshotOf(configuration: Configuration) {
   const ca = configuration.pools.flatMap((pool) => pool.ca?.file ?? []);
   const authorities = new Map(ca.map((file) => [file, `PEM of ${file}`]));
-  return compile(configuration, { generation: 1, certificates: [], authorities, ticketKeys: new Uint8Array(48) });
+  const clientTrusts = new Map(
+    configuration.hosts.flatMap(({ clientAuth }) => {
+      const key = clientAuth === undefined ? undefined : trustKey(clientAuth.files);
+      return key === undefined ? [] : [[key, { id: `of ${key}`, authorities: '', revocations: [] }] as const];
+    }),
+  );
+  const made = { generation: 1, certificates: [], authorities, clientTrusts, ticketKeys: new Uint8Array(48) };
+  return compile(configuration, made);
 }
 
 t.test('the JSON Schema that is checked in is that of the format', async (t) => {

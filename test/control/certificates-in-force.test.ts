@@ -4,7 +4,7 @@ import t from 'tap';
 import type { CertificateSource, Finding, LoadedCertificate } from '../../src/control/certificate-source.ts';
 import { CertificateStore } from '../../src/control/certificate-store.ts';
 import { CertificatesInForce } from '../../src/control/certificates-in-force.ts';
-import type { AcmeAnswers } from '../../src/model/snapshot.ts';
+import type { AcmeAnswers, ClientTrust } from '../../src/model/snapshot.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { makeCertificate } from '../support/certificates.ts';
 
@@ -31,6 +31,8 @@ class Given implements CertificateSource {
   current = () => this.certificates;
   findings = () => this.said;
   answers = () => this.pending;
+  trusts: ReadonlyMap<string, ClientTrust> | undefined;
+  clientTrusts = () => this.trusts;
   start(changed: () => Promise<void>): void {
     this.changed = changed;
   }
@@ -93,6 +95,21 @@ t.test('what a worker refuses is not in force, is counted, and is tried again', 
   await change();
   t.strictSame(inForce.served, source.certificates);
   t.strictSame(inForce.renewals, { succeeded: 1, failed: 1 });
+});
+
+t.test('others who vouch for clients are swapped in, and again until the workers take them', async (t) => {
+  const { inForce, source, swaps, lines, change, failWith } = ground();
+  source.trusts = new Map();
+  failWith(new Error('no'));
+  await change();
+  t.match(lines.splice(0), [{ level: 'error', error: 'no' }]);
+  failWith(undefined);
+  await change();
+  t.match(lines, [{ level: 'info', msg: /authorities or revocation lists of clients/ }]);
+  t.equal(swaps.length, 2);
+  t.strictSame(inForce.renewals, { succeeded: 0, failed: 1 }, 'they are no certificates of ours');
+  await change();
+  t.equal(swaps.length, 2);
 });
 
 t.test('each finding is told once as long as it stays, by its weight; health tells the errors', async (t) => {

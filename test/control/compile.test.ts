@@ -8,7 +8,18 @@ import { readEnvironment } from '../../src/control/environment.ts';
 import { readConfiguration } from '../../src/control/file.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 
-const materials = (): Materials => ({
+/** Who vouches for clients only where somebody asks. */
+const materials = ({ hosts }: Configuration): Materials => ({
+  ...(hosts.some(({ clientAuth }) => clientAuth !== undefined)
+    ? {
+        clientTrusts: new Map([
+          [
+            '/etc/portico/devices-ca.pem\n/etc/portico/devices.crl',
+            { id: 'TRUST', authorities: 'AUTHORITIES', revocations: ['LIST'] },
+          ],
+        ]),
+      }
+    : {}),
   generation: 7,
   certificates: [{ names: ['toucan.example'], chain: 'CHAIN', key: 'KEY' }],
   authorities: new Map([['/etc/portico/internal-ca.pem', 'AUTHORITY']]),
@@ -39,6 +50,7 @@ const CASES: Readonly<Record<string, Record<string, string>>> = {
 const FILES: Readonly<Record<string, Record<string, string>>> = {
   'several-sites': { DOOR_TOKEN: 'of-the-test' },
   'one-domain': { FRONTEND_DNS: 'toucan.example' },
+  'client-certificates': {},
 };
 
 function readExample(name: string): Configuration {
@@ -60,13 +72,13 @@ function shape(snapshot: Snapshot): unknown {
 for (const [name, configuration] of configurations) {
   t.test(`golden: ${name}`, async (t) => {
     const golden = new URL(`../golden/compile/${name}.json`, import.meta.url);
-    const snapshot = compile(configuration, materials());
+    const snapshot = compile(configuration, materials(configuration));
     t.strictSame(shape(snapshot), JSON.parse(readFileSync(golden, 'utf8')));
     t.notMatch(readFileSync(golden, 'utf8'), /KEY|"key"|ticket/, 'no key is in it');
   });
 
   t.test(`${name}: frozen all the way down, and cloned without loss`, async (t) => {
-    const snapshot = compile(configuration, materials());
+    const snapshot = compile(configuration, materials(configuration));
     const thawed: string[] = [];
     const look = (value: unknown, path: string) => {
       if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
@@ -79,7 +91,7 @@ for (const [name, configuration] of configurations) {
   });
 
   t.test(`${name}: what routes rely on`, async (t) => {
-    const { hosts, pools, listeners } = compile(configuration, materials());
+    const { hosts, pools, listeners } = compile(configuration, materials(configuration));
     const names = pools.map((pool) => pool.name);
     for (const host of hosts) {
       const lengths = host.routes.map((route) => route.path.length);
@@ -98,7 +110,7 @@ for (const [name, configuration] of configurations) {
 
 t.test('the same input gives the same snapshot', async (t) => {
   const configuration = readEnvironment(CASES['two-domains']!);
-  t.strictSame(compile(configuration, materials()), compile(configuration, materials()));
+  t.strictSame(compile(configuration, materials(configuration)), compile(configuration, materials(configuration)));
 });
 
 t.test('the names that a certificate must cover', async (t) => {

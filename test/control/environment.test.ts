@@ -340,6 +340,21 @@ t.test('TRUSTED_PROXIES', async (t) => {
   t.equal(problemsOf({ TRUSTED_PROXIES: 'a,10.0.0.1,b' }).length, 2, 'each wrong entry is told');
 });
 
+t.test('PROXY_PROTOCOL_FROM holds for both listeners, and everybody is warned of', async (t) => {
+  const { listeners, warnings } = readEnvironment({ PROXY_PROTOCOL_FROM: '10.0.0.7, fd00::/8' });
+  t.strictSame(
+    listeners.map(({ proxyProtocol }) => proxyProtocol),
+    [
+      ['10.0.0.7', 'fd00::/8'],
+      ['10.0.0.7', 'fd00::/8'],
+    ],
+  );
+  t.strictSame(warnings, []);
+  t.notOk(readEnvironment({}).listeners.some((each) => 'proxyProtocol' in each));
+  t.match(readEnvironment({ PROXY_PROTOCOL_FROM: '0.0.0.0/0' }).warnings, [/^PROXY_PROTOCOL_FROM lists all addresses/]);
+  refused(t, { PROXY_PROTOCOL_FROM: 'on' }, 'PROXY_PROTOCOL_FROM', /no address or network/);
+});
+
 t.test('WORKERS', async (t) => {
   t.equal(readEnvironment({ WORKERS: '1' }).workers, 1);
   t.equal(readEnvironment({ WORKERS: '256' }).workers, 256);

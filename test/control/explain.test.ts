@@ -14,6 +14,7 @@ const configuration = readText(
       - path: /old
         redirect: { to: "https://b.example{uri}", status: 302 }
   "*.w.example":
+    clientAuth: { ca: /etc/ca.pem, crl: /etc/ca.crl, forward: chain }
     routes:
       - reply: { status: 204 }
 `,
@@ -22,6 +23,9 @@ const configuration = readText(
     'listeners:\n  http:\n    kind: redirect\n    address: 127.0.0.1\n    port: 80\n',
   ),
 );
+
+const CLIENT =
+  /^client {5}certificate required: vouched for by \/etc\/ca\.pem, unless revoked in \/etc\/ca\.crl; pools are told by Client-Cert and Client-Cert-Chain$/;
 
 t.test('each way', async (t) => {
   const cases: [url: string, lines: RegExp[]][] = [
@@ -38,7 +42,7 @@ t.test('each way', async (t) => {
       ],
     ],
     ['a.example/old', [/https/, /host/, /route/, /^action {5}redirect 302 to https:\/\/b\.example\{uri\}$/]],
-    ['https://x.w.example', [/https/, /\*\.w\.example/, /path \//, /^action {5}reply 204/]],
+    ['https://x.w.example', [/https/, /\*\.w\.example/, CLIENT, /path \//, /^action {5}reply 204/]],
     ['https://a.example/none', [/https/, /host/, /none is for this path/, /404/]],
     ['https://none.example/', [/https/, /no site is named none\.example/, /404/]],
     [

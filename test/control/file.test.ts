@@ -294,6 +294,23 @@ t.test('single values: what is wrong with them', async (t) => {
     [route('        limits: { upstream: { idleTimeout: 25h } }'), '16:44 ', /too long/],
     [route('        request: { set: { Host: x } }'), '16:27 ', /set the host of the pool instead/],
     [route('        request: { set: { X-Forwarded-For: x } }'), '16:27 ', /see trustedProxies/],
+    [route('        request: { set: { X-SSL-Client-Verify: x } }'), '16:27 ', /who the client is/],
+    [changed('routes:', '    clientAuth: {}\n    routes:'), '14:17 ', /ca is missing/],
+    [
+      changed('routes:', '    clientAuth: { ca: a, mode: off }\n    routes:'),
+      '14:32 ',
+      /choose one of required, optional/,
+    ],
+    [
+      changed('routes:', '    clientAuth: { ca: a, forward: yes }\n    routes:'),
+      '14:35 ',
+      /choose one of none, certificate/,
+    ],
+    [
+      changed('kind: tls', '    kind: plain').replace('    routes:', '    clientAuth: { ca: a }\n    routes:'),
+      '14:17 ',
+      /needs TLS, and there is no listener of kind tls/,
+    ],
     [route('        response: { remove: [transfer-encoding] }'), '16:30 ', /no rule may change/],
     [route('        response: { set: { "X A": x } }'), '16:28 ', /no name of a field/],
     [route('        response: { set: { X-A: "a\\r\\nb: c" } }'), '16:33 ', /not the value of a header field/],
@@ -309,6 +326,13 @@ t.test('single values: what is wrong with them', async (t) => {
     [changed('a.example:', '  "*.*.example":'), '13:3 ', /no host name/],
     [changed('a.example:', '  a.example:443:'), '13:3 ', /no host name/],
     [changed('pools:', 'trustedProxies: [10.0.0.0/33]\npools:'), '8:18 trustedProxies[0]:', /no address or network/],
+    [
+      changed('port: 8000', '    port: 8000\n    proxyProtocol: on'),
+      '5:20 listeners.https.proxyProtocol:',
+      /keys should be/,
+    ],
+    [changed('port: 8000', '    port: 8000\n    proxyProtocol: { from: [lb] }'), '5:29 ', /no address or network/],
+    [changed('port: 8000', '    port: 8000\n    proxyProtocol: { from: [] }'), '5:28 ', /empty list/],
     [changed('- proxy:', '      - path: api\n        proxy: backend'), '15:15 ', /start it with a slash/],
     [changed('- proxy:', '      - path: /a/../b\n        proxy: backend'), '15:15 ', /no path prefix/],
   ];
@@ -317,6 +341,25 @@ t.test('single values: what is wrong with them', async (t) => {
     t.ok(found[0]?.startsWith(`portico.yaml:${place}`), `${place} ${message}: ${problemsIn(text).join(' | ')}`);
   }
 });
+
+t.test(
+  'client certificates: files relative to the file, defaults, and a word where they cannot be asked for',
+  async (t) => {
+    const text = changed('routes:', '    clientAuth: { ca: ca.pem }\n    routes:');
+    t.match(readText(text).hosts[0]!.clientAuth, {
+      ...{ required: true, forward: 'certificate' },
+      files: { ca: { file: /\/ca\.pem$/, setting: { name: 'hosts["a.example"].clientAuth.ca' } }, crl: undefined },
+    });
+    const other = 'clientAuth: { ca: /a, crl: /b, mode: optional, forward: none }';
+    t.match(readText(text.replace('clientAuth: { ca: ca.pem }', other)).hosts[0]!.clientAuth, {
+      ...{ required: false, forward: 'none' },
+      files: { ca: { file: '/a' }, crl: { file: '/b' } },
+    });
+    t.strictSame(readText(text).warnings, []);
+    const plain = text.replace('listeners:\n', 'listeners:\n  http:\n    kind: plain\n    port: 81\n');
+    t.match(readText(plain).warnings, [/clientAuth: the listener of kind plain does not serve this host/]);
+  },
+);
 
 t.test('all that is wrong comes at once, in the order of the file', async (t) => {
   const text = SMALL.replace('tls', 'tsl')

@@ -72,7 +72,9 @@ t.test('what is wrong with files comes at once, by the place that names them', a
     `  - cert: ${folder}/none.crt\n    key: ${folder}/one.key`,
     `  - cert: ${folder}/one.key\n    key: ${folder}/one.crt`,
   );
-  const text = broken.replace('- http://backend:80', `- https://backend\n    ca: ${write('empty.pem', 'x')}`);
+  const text = broken
+    .replace('- http://backend:80', `- https://backend\n    ca: ${write('empty.pem', 'x')}`)
+    .replace('    routes:', `    clientAuth: { ca: ${folder}/none.pem }\n    routes:`);
   try {
     loadFiles(readText(text), now);
     t.fail('it is refused');
@@ -88,10 +90,31 @@ t.test('what is wrong with files comes at once, by the place that names them', a
         message: /swapped/,
         hint: 'exchange certificates[1].cert and certificates[1].key',
       },
+      { place: 'portico.yaml:17:23 hosts["a.example"].clientAuth.ca:', message: /does not exist/ },
       { place: 'portico.yaml:14:9 pools.backend.ca:', message: /holds no certificate/ },
     ]);
     t.ok(error instanceof ConfigError);
   }
+});
+
+t.test('who vouches for clients becomes a part of the snapshot, once for all hosts that say the same', async (t) => {
+  const ca = write('clients.pem', authority.certificate);
+  const again = write('clients-again.pem', `again\n${authority.certificate}`);
+  const host = (name: string, file: string) =>
+    `  ${name}:\n    clientAuth: { ca: ${file}, mode: optional, forward: none }\n    routes:\n      - proxy: backend\n`;
+  const configuration = readText(`${certificates(one)}${host('b.example', ca)}${host('c.example', again)}`);
+  const { certificates: store, authorities } = loadFiles(configuration, now);
+  const clientTrusts = store.clientTrusts()!;
+  const made = { generation: 1, certificates: [], authorities, clientTrusts, ticketKeys: new Uint8Array(48) };
+  const snapshot = compile(configuration, made);
+  t.equal(snapshot.clientTrusts!.length, 1);
+  const { id } = snapshot.clientTrusts![0]!;
+  const clientAuth = { trust: id, required: false, forward: 'none' };
+  t.strictSame(
+    snapshot.hosts.map((each) => each.clientAuth),
+    [undefined, clientAuth, clientAuth],
+  );
+  t.equal(store.current().length, 1, 'they are no certificates of ours');
 });
 
 t.test("an authority's file becomes the trust of its pool's secure endpoints", async (t) => {

@@ -27,6 +27,7 @@ t.test('the environment, printed and read back', async (t) => {
     {
       ...COMMON,
       TRUSTED_PROXIES: '10.0.0.0/8,::1',
+      PROXY_PROTOCOL_FROM: '10.0.0.7,fd00::/8',
       LOG_LEVEL: 'debug',
       PUBLIC_HTTPS_PORT: '8443',
       API_PREFIX: "/a~$&'b",

@@ -258,6 +258,34 @@ t.test('sessions are resumed by both kinds of key, and after new ticket keys beg
   }
 });
 
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+  t.test(`over ${version}: sessions of the ticket key before are resumed until that one goes`, async (t) => {
+    const certificates = [await namedCertificate('ec', [HOST], false), await namedCertificate('rsa', [HOST], true)];
+    const door = await openDoor({ frontend: [], backend: [], certificates: [certificates[0]!] });
+    t.teardown(() => door.close());
+    const only = { minVersion: version, maxVersion: version } as const;
+    for (const options of [only, { ...only, servername: '' }, { ...only, ALPNProtocols: ['h2', 'http/1.1'] }]) {
+      const reusedBy = async (session: Buffer) => (await resume(door.tlsPort, options, session)).reused;
+      const old = door.door.active.snapshot.ticketKeys;
+      const { session } = await resume(door.tlsPort, options);
+      door.reload({ certificates, ticketKeys: randomBytes(48), previousTicketKeys: old });
+      t.ok(await reusedBy(session), 'of the key before');
+      t.ok(await reusedBy(session), 'and again');
+      const { session: newer } = await resume(door.tlsPort, options);
+      t.ok(await reusedBy(newer), 'of the key of now');
+      door.reload({ previousTicketKeys: randomBytes(48) });
+      t.notOk(await reusedBy(session), 'by its name the key is known, not by its place');
+      t.ok(await reusedBy(newer));
+      const { previousTicketKeys: _, ...rest } = door.door.active.snapshot;
+      door.reload({ ...rest, previousTicketKeys: rest.ticketKeys, ticketKeys: randomBytes(48) });
+      t.ok(await reusedBy(newer));
+      const damaged = Buffer.from(newer);
+      damaged[newer.indexOf(rest.ticketKeys.subarray(0, 16)) + 20]! ^= 1;
+      t.notOk(await reusedBy(damaged), 'a ticket that only bears the name of the key');
+    }
+  });
+}
+
 t.test('plain HTTP on the TLS port is told what is wrong', async (t) => {
   const door = await openDoor({ frontend: [], backend: [], certificates: [await certificateFor(HOST)] });
   t.teardown(() => door.close());

@@ -3,6 +3,7 @@
 import t from 'tap';
 import {
   allValues,
+  CLIENT_CERTIFICATE,
   countOf,
   FRAMING,
   fieldFlags,
@@ -92,6 +93,28 @@ t.test('every guarded field is guarded in both spellings', async (t) => {
     if (!name.includes('-')) continue;
     t.ok(isGuardedAlias(name.replaceAll('-', '_')), `${name} with _`);
     t.ok(isGuardedAlias(name.replaceAll('-', '.').toUpperCase()), `${name} with . and capitals`);
+  }
+});
+
+t.test('what says by which certificate a client proved who it is', async (t) => {
+  for (const name of [
+    ...[
+      'Client-Cert',
+      'Client-Cert-Chain',
+      'X-Client-Cert',
+      'X-Client-Certificate',
+      'X-SSL-Client-Cert',
+      'X-SSL-Client-CN',
+    ],
+    ...['SSL-Client-Verify', 'ssl-client-subject-dn', 'X-SSL-Cert', 'X-TLS-Client-Cert', 'X-ARR-ClientCert'],
+    ...['X-Forwarded-Client-Cert', 'X-Forwarded-Tls-Client-Cert', 'X-Forwarded-Tls-Client-Cert-Info'],
+  ]) {
+    t.ok(has(name, IDENTITY) && has(name, CLIENT_CERTIFICATE) && has(name, SECRET) && has(name, NO_TRAILER), name);
+    t.ok(has(name, PROTECTED), 'and Connection cannot delete it');
+    t.ok(isGuardedAlias(name.replaceAll('-', '_')), `${name} with _`);
+  }
+  for (const name of ['X-Client-Id', 'X-SSL', 'X-Forwarded-SSL', 'SSL-Clients', 'X-Client']) {
+    t.notOk(has(name, CLIENT_CERTIFICATE), name);
   }
 });
 

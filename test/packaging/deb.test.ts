@@ -45,6 +45,7 @@ t.test('what it holds', async (t) => {
     '-rw-r--r-- root/root ./usr/share/doc/portico/README.md',
     '-rw-r--r-- root/root ./usr/share/doc/portico/changelog.gz',
     '-rw-r--r-- root/root ./usr/share/doc/portico/copyright',
+    '-rw-r--r-- root/root ./usr/share/doc/portico/examples/client-certificates.yaml',
     '-rw-r--r-- root/root ./usr/share/doc/portico/examples/one-domain.yaml',
     '-rw-r--r-- root/root ./usr/share/doc/portico/examples/several-sites.yaml',
     '-rw-r--r-- root/root ./usr/share/doc/portico/examples/static-frontend.yaml',

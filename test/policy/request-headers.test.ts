@@ -12,6 +12,7 @@ const vouched = (more: Partial<Vouched> = {}): Vouched => ({
   authority: 'toucan.example',
   host: undefined,
   traceparent: undefined,
+  clientFields: undefined,
   publicPort: 443,
   prefix: '',
   requestId: 'id-1',
@@ -186,6 +187,22 @@ t.test('a trace goes on, or begins here and takes the place of what was no trace
   t.strictSame(allValues(made, 'traceparent'), ['ours']);
   t.strictSame(allValues(made, 'tracestate'), []);
   t.strictSame(allValues(make(['Connection', 'traceparent', ...sent]), 'traceparent'), ['given'], 'not by Connection');
+});
+
+t.test('what is said of a client certificate is ours alone where the host asks for one', async (t) => {
+  const sent = ['Client-Cert', 'theirs', 'X-SSL-Client-Verify', 'SUCCESS', 'X-Forwarded-Client-Cert', 'theirs'];
+  t.strictSame(make(sent), OURS, 'never from a client');
+  t.strictSame(make(sent, { clientFields: [] }), OURS);
+  t.strictSame(make(sent, { clientFields: ['Client-Cert', 'ours'] }), [...OURS, 'Client-Cert', 'ours']);
+  t.strictSame(make(sent, { trusted: true }).slice(0, 6), sent, 'a trusted hop may have asked itself');
+  t.strictSame(make(sent, { trusted: true, clientFields: [] }), OURS, 'but not where we do');
+  const rules = { remove: [], set: ['X-Set', 'x'], add: [] };
+  t.strictSame(make(sent, { clientFields: ['Client-Cert', 'ours'], rules }).slice(-4), [
+    'Client-Cert',
+    'ours',
+    'X-Set',
+    'x',
+  ]);
 });
 
 t.test('a field that many upstreams refuse for its size', async (t) => {

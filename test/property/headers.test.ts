@@ -126,6 +126,7 @@ function up(incoming: Headers, trusted: boolean, prefix: string, bodyLength: num
     authority,
     host: undefined,
     traceparent: undefined,
+    clientFields: undefined,
     publicPort: 443,
     prefix,
     requestId: 'id-1',

@@ -265,7 +265,8 @@ function deliver(stream: () => CompressStream, told: string[]) {
     redirects: false,
     scheme: 'http' as const,
     peerAddress: '',
-    peerPort: 1,
+    callerAddress: '',
+    client: undefined,
     tlsVersion: undefined,
     serverName: undefined,
   };

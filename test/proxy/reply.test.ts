@@ -55,7 +55,8 @@ function makeExchange(headers: Headers, answers: 'json' | 'page' | undefined, me
     redirects: false,
     scheme: 'https',
     peerAddress: '192.0.2.1',
-    peerPort: 1,
+    callerAddress: '192.0.2.1',
+    client: undefined,
     tlsVersion: 'TLSv1.3',
     serverName: 'door.test',
   } as const;

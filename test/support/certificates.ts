@@ -1,6 +1,6 @@
 // Makes authorities and certificates for tests, good and bad ones, as PEM.
 
-import { randomBytes, type webcrypto } from 'node:crypto';
+import { randomBytes, type webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { loadX509 } from '../../src/control/local-authority.ts';
 
@@ -76,6 +76,35 @@ export async function makeCertificate(options: TestCertificateOptions = {}): Pro
     ],
   });
   return { certificate: `${certificate.toString('pem')}\n`, key: await exportKey(keys), subject, keys };
+}
+
+export interface TestListOptions {
+  /** PEM of certificates. */
+  readonly revoked?: readonly string[];
+  /** In days, counted from now. */
+  readonly from?: number;
+  /** undefined: it does not say. */
+  readonly until?: number | undefined;
+}
+
+/** A revocation list of an authority, PEM. */
+export async function makeRevocationList(issuer: TestPair, options: TestListOptions = {}): Promise<string> {
+  const x509 = await loadX509();
+  const { revoked = [], from = -1 } = options;
+  const until = 'until' in options ? options.until : 30;
+  const day = (days: number) => new Date(Date.now() + days * DAY);
+  const list = await x509.X509CrlGenerator.create({
+    issuer: issuer.subject,
+    thisUpdate: day(from),
+    ...(until === undefined ? {} : { nextUpdate: day(until) }),
+    entries: revoked.map((pem) => ({
+      serialNumber: new X509Certificate(pem).serialNumber.toLowerCase(),
+      revocationDate: day(-1),
+    })),
+    signingKey: issuer.keys.privateKey,
+    signingAlgorithm: { name: issuer.keys.privateKey.algorithm.name, hash: 'SHA-256' },
+  });
+  return `${list.toString('pem').replace(/-----(BEGIN|END) CRL-----/g, '-----$1 X509 CRL-----')}\n`;
 }
 
 /** ECDSA P-256, because that is quick to make. */

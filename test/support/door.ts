@@ -5,8 +5,10 @@ import { type OpenListener, openListener } from '../../src/downstream/listener.t
 import { buildCertificateTable } from '../../src/downstream/tls.ts';
 import {
   type Certificate,
+  type ClientTrust,
   type Endpoint,
   freeze,
+  type Host,
   LIMITS,
   type Limits,
   type Listener,
@@ -40,6 +42,11 @@ export interface DoorOptions {
   readonly certificates?: readonly Certificate[];
   /** Of the TLS listener. */
   readonly tls?: Partial<Pick<Listener, 'tlsPolicy' | 'strictSni'>>;
+  /** Hosts beside HOST, with the same routes. */
+  readonly otherHosts?: readonly Pick<Host, 'name' | 'clientAuth'>[];
+  readonly clientTrusts?: readonly ClientTrust[];
+  /** Of all listeners. */
+  readonly proxyProtocol?: readonly string[];
   /** How often deadlines are looked at, in ms: once a second, as a worker does. */
   readonly sweepEvery?: number;
 }
@@ -111,15 +118,17 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
   const limits = { ...LIMITS, ...options.limits };
   const snapshot: Snapshot = freeze({
     generation: 1,
-    listeners: [listen('plain'), { ...listen('tls'), ...options.tls }, listen('redirect')],
-    hosts: [
-      {
-        name: HOST,
-        routes: (options.routes ?? [proxyRoute('api', '/_api', 'backend'), proxyRoute('site', '', 'frontend')]).map(
-          (route) => ({ ...route, limits: { ...limits, ...route.limits } }),
-        ),
-      },
-    ],
+    listeners: [listen('plain'), { ...listen('tls'), ...options.tls }, listen('redirect')].map((each) => ({
+      ...each,
+      ...(options.proxyProtocol === undefined ? {} : { proxyProtocol: options.proxyProtocol }),
+    })),
+    hosts: [{ name: HOST }, ...(options.otherHosts ?? [])].map((host) => ({
+      ...host,
+      routes: (options.routes ?? [proxyRoute('api', '/_api', 'backend'), proxyRoute('site', '', 'frontend')]).map(
+        (route) => ({ ...route, limits: { ...limits, ...route.limits } }),
+      ),
+    })),
+    ...(options.clientTrusts === undefined ? {} : { clientTrusts: options.clientTrusts }),
     pools: [
       {
         ...{ name: 'frontend', endpoints: options.frontend },

@@ -14,7 +14,8 @@ const origin: Origin = {
   redirects: false,
   scheme: 'https',
   peerAddress: '10.0.0.1',
-  peerPort: 4711,
+  callerAddress: '10.0.0.1',
+  client: undefined,
   tlsVersion: 'TLSv1.3',
   serverName: 'toucan.example',
 };

@@ -10,7 +10,8 @@ const origin: Origin = {
   redirects: false,
   scheme: 'https',
   peerAddress: '10.0.0.1',
-  peerPort: 1,
+  callerAddress: '10.0.0.1',
+  client: undefined,
   tlsVersion: 'TLSv1.3',
   serverName: undefined,
 };
