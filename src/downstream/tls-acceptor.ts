@@ -6,6 +6,8 @@ import { readClientHello } from '../codec/client-hello.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import { type CertificateTable, type KeyKind, kindFor, TLS_POLICIES } from './tls.ts';
 
+type OcspCallback = (error: Error | null, staple: Buffer | undefined) => void;
+
 /**
  * Two servers, of which neither listens: Node's SNICallback is told the name only, and of a context with several certificates it
  * takes the last. So what a client can do is read before its handshake begins, and each server has the certificates of one kind.
@@ -31,6 +33,7 @@ export class TlsAcceptor {
       return server;
     };
     this.#servers = { ecdsa: open('ecdsa'), rsa: open('rsa') };
+    this.#staple();
   }
 
   /** True when it is known how to go on with a connection that began with these bytes. */
@@ -52,7 +55,21 @@ export class TlsAcceptor {
     for (const kind of ['ecdsa', 'rsa'] as const) {
       this.#servers[kind].setSecureContext(this.#defaults(listener, snapshot, kind));
     }
+    this.#staple();
   }
+
+  /** Node looks for who listens before it copies the certificate for them: where nothing is stapled, nobody does. */
+  #staple(): void {
+    for (const kind of ['ecdsa', 'rsa'] as const) {
+      this.#servers[kind].removeListener('OCSPRequest', this.#onOcspRequest);
+      if (this.#table.staples.size > 0) this.#servers[kind].on('OCSPRequest', this.#onOcspRequest);
+    }
+  }
+
+  /** `leaf`: of the certificate that was chosen, in DER; there may be none with strict SNI. */
+  readonly #onOcspRequest = (leaf: Buffer | undefined, _issuer: unknown, answer: OcspCallback) => {
+    answer(null, this.#table.staples.get(leaf?.toString('latin1') ?? '') as Buffer | undefined);
+  };
 
   /** What holds for clients that ask for no name, or for one that is not known: strictly there is no certificate for them. */
   #defaults(listener: Listener, snapshot: Snapshot, kind: KeyKind): SecureContextOptions {

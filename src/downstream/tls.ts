@@ -43,6 +43,8 @@ export interface CertificateTable {
   fallback(kind: KeyKind): Certificate;
   /** For a name in lower case: exact, else a wildcard of one label; undefined: none is for it. */
   contextFor(name: string, kind: KeyKind): SecureContext | undefined;
+  /** What issuers say of leaves, by their DER as a latin1 string. */
+  readonly staples: ReadonlyMap<string, Uint8Array>;
   /** Some name has certificates of both kinds, so that it matters what a client can do. */
   readonly hasBoth: boolean;
 }
@@ -82,8 +84,17 @@ export function buildCertificateTable(snapshot: Snapshot): CertificateTable {
       const choice = choices.get(name) ?? choices.get(wildcardOf(name));
       return choice === undefined ? undefined : pick(choice, kind)?.context;
     },
+    staples: staplesOf(snapshot.certificates),
     hasBoth: [...choices.values()].some(({ ecdsa, rsa }) => ecdsa !== undefined && rsa !== undefined),
   };
+}
+
+function staplesOf(certificates: readonly Certificate[]): Map<string, Uint8Array> {
+  const staples = new Map<string, Uint8Array>();
+  for (const { chain, staple } of certificates) {
+    if (staple !== undefined) staples.set(new X509Certificate(chain).raw.toString('latin1'), staple);
+  }
+  return staples;
 }
 
 const wildcardOf = (name: string) => `*${name.slice(name.indexOf('.'))}`;

@@ -157,6 +157,8 @@ export interface Certificate {
   readonly chain: string;
   /** PEM. */
   readonly key: string;
+  /** What the issuer says of the leaf by OCSP, in DER: clients get it with the handshake when they ask for it. */
+  readonly staple?: Uint8Array;
 }
 
 /** What issuers of certificates find here while they look whether a name is ours. */

@@ -269,7 +269,7 @@ export class Keeper {
   /** False when it cannot be served. */
   #take(stored: StoredCertificate): boolean {
     if (problemOfChain(stored.chain, this.name, stored.key, Number.NEGATIVE_INFINITY) !== undefined) return false;
-    const [leaf] = splitChain(stored.chain);
+    const [leaf, issuedBy] = splitChain(stored.chain);
     const { chain, key } = stored;
     this.#stored = stored;
     this.loaded = {
@@ -279,6 +279,7 @@ export class Keeper {
       issuer: leaf!.issuer.split('\n').join(', '),
       notBefore: leaf!.validFromDate,
       notAfter: leaf!.validToDate,
+      ...(issuedBy === undefined ? {} : { issuedBy }),
     };
     return true;
   }
