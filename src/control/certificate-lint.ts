@@ -61,8 +61,8 @@ export function reasonToRefuse(chain: Chain): { readonly what: string; readonly 
     const { asymmetricKeyType: type, asymmetricKeyDetails: details } = certificate.publicKey;
     const bits = details?.modulusLength ?? Number.POSITIVE_INFINITY;
     const unfit = (why: string) => ({ what: `cannot be used for TLS (${describe(certificate)}): ${why}`, hint: anew });
-    if (bits < MIN_RSA_BITS) return unfit(`its RSA key of ${bits} bits is too short`);
     if (type === 'dsa') return unfit('no client takes DSA keys');
+    if (bits < MIN_RSA_BITS) return unfit(`its RSA key of ${bits} bits is too short`);
     const curve = details?.namedCurve;
     if (type === 'ec' && curve !== undefined && ![...GOOD_CURVES, ...RARE_CURVES].includes(curve)) {
       return unfit(`its key is on the curve ${curve}, which clients do not take`);
