@@ -51,6 +51,7 @@ export function namesOf(configuration: Configuration): string[] {
 function compileHost({ name, routes, hsts }: ConfiguredHost, limits: Limits): Host {
   return {
     name,
+    ...(hsts === undefined ? {} : { secureResponseRules: withHsts(undefined, hsts) }),
     routes: routes.map((route) => ({
       ...route,
       limits: { ...routeLimits(limits), ...route.limits },

@@ -47,6 +47,8 @@ export interface Host {
   readonly name: string;
   /** Longest path first. */
   readonly routes: readonly Route[];
+  /** What is done over TLS to answers for paths that no route is for: with `hsts`. */
+  readonly secureResponseRules?: HeaderRules;
 }
 
 export interface Route {

@@ -42,10 +42,13 @@ export function handle(door: Door, exchange: Exchange): void {
     return redirectToHttps(exchange, publicUrl(active, admitted.authority.host, admitted.path));
   }
   const route = findRoute(host, admitted.path);
-  if (route === undefined) return refusePath(exchange, admitted.authority.host);
+  const isSecure = exchange.origin.scheme === 'https';
+  if (route === undefined) {
+    if (isSecure) exchange.responseRules = host.secureResponseRules;
+    return refusePath(exchange, admitted.authority.host);
+  }
   exchange.route = route;
-  exchange.responseRules =
-    exchange.origin.scheme === 'https' ? (route.secureResponseRules ?? route.responseRules) : route.responseRules;
+  exchange.responseRules = isSecure ? (route.secureResponseRules ?? route.responseRules) : route.responseRules;
 
   const refused = screen(exchange.head, route.limits);
   if (refused !== undefined) return fail(exchange, refused.failure, refused.detail);
