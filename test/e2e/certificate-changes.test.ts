@@ -136,7 +136,7 @@ t.test('renamed over, and written over in place in two steps', async (t) => {
   const folder = makeFolder(t, 'changes');
   write(folder, await issue());
   const files = { cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') };
-  const { door, port, replace, finish } = await openUnderLoad(t, files);
+  const { port, replace, finish } = await openUnderLoad(t, files);
   const socket = new WebSocket(`wss://127.0.0.1:${port}/`, {
     ...{ headers: { Host: FRONTEND }, servername: FRONTEND, ca: authority.certificate },
   });

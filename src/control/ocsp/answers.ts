@@ -3,6 +3,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from '../acme/clock.ts';
+import { storedNames } from '../acme/records.ts';
 import type { Storage } from '../acme/storage.ts';
 import type { Finding, LoadedCertificate } from '../certificate-source.ts';
 import { type OcspAnswer, OcspError, readAnswer } from './answer.ts';
@@ -76,10 +77,10 @@ export class OcspAnswers {
   }
 
   findings(certificates: readonly LoadedCertificate[]): Finding[] {
-    return certificates.flatMap(({ certificate, place }) => {
-      const entry = this.#entries.get(certificate.chain);
-      const found = entry === undefined ? undefined : describe(entry, this.#current(entry));
-      return found === undefined ? [] : { ...found, place, about: place };
+    return certificates.flatMap((loaded) => {
+      const entry = this.#entries.get(loaded.certificate.chain);
+      const found = entry === undefined ? undefined : describe(loaded, entry, this.#current(entry));
+      return found === undefined ? [] : { ...found, place: loaded.place, about: loaded.place };
     });
   }
 
@@ -183,13 +184,20 @@ function entryOf({ certificate, issuedBy }: LoadedCertificate, storage: Storage)
 }
 
 /** What is to be said, with the certificate's place before it. */
-function describe(entry: Entry, answer: OcspAnswer | undefined): Omit<Finding, 'place' | 'about'> | undefined {
+function describe(
+  { origin, place }: LoadedCertificate,
+  entry: Entry,
+  answer: OcspAnswer | undefined,
+): Omit<Finding, 'place' | 'about'> | undefined {
   const { problem, isDemanded, responder } = entry;
   if (answer?.status.kind === 'revoked') {
     const { at, why } = answer.status;
     const message = `was revoked by its issuer at ${isoTime(at)} (${why}): clients that ask the issuer refuse it`;
-    const hint = 'have a new one issued with a new key, put it in place of this one, and ask the issuer why';
-    return { code: 'ocsp-revoked', severity: 'error', message, hint };
+    const todo =
+      origin === 'acme'
+        ? `remove ${storedNames(place).join(' and ')} from the store (acme in CERTS_DIR) and restart, then a new one is issued`
+        : 'have a new one issued with a new key, and put it in place of this one';
+    return { code: 'ocsp-revoked', severity: 'error', message, hint: `${todo}; ask the issuer why` };
   }
   const demand = 'demands a stapled OCSP answer (must-staple)';
   if (problem === undefined) {

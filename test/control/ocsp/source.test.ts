@@ -160,6 +160,9 @@ t.test('revoked: never stapled, and told with what to do', async (t) => {
       hint: /have a new one issued with a new key/,
     },
   ]);
+  ground.inner.certificates = [loaded(ground.leaf, { origin: 'acme', place: '*.a.example' })];
+  const hint = /^remove certificates\/_\.a\.example\.json and courses\/_\.a\.example\.json from the store/;
+  t.match(source.findings(), [{ code: 'ocsp-revoked', hint }]);
   t.match(ocspFamilies(source.current(), (each) => ground.answers.statusOf(each))[1], { values: [{ value: 1 }] });
   t.match(ground.answers.counts.family().values, [
     { labels: { result: 'good' } },
