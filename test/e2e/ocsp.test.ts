@@ -53,6 +53,11 @@ async function statusBy(door: Portico, caFile: string, ...options: string[]): Pr
 const admin = async (door: Portico, path: string) => (await fetch(`http://127.0.0.1:${door.adminPort}${path}`)).text();
 const untilAnswered = (door: Portico) =>
   waitFor(() => door.logs().some(({ msg }) => msg === 'the issuer answered by OCSP'), WITHIN, 'an answer');
+/** Health is of the moment, the log comes with the next look of who tells. */
+const untilLogged = (door: Portico, why: RegExp) => {
+  const isTold = () => door.logs().some(({ level, msg }) => level === 'error' && why.test(String(msg)));
+  return waitFor(isTold, WITHIN, 'the log to say so');
+};
 /** It is known here a moment before it is in force there. */
 const untilStatus = (door: Portico, caFile: string, status: string) =>
   waitFor(async () => (await statusBy(door, caFile)) === status, WITHIN, `"${status}" to be stapled`);
@@ -100,7 +105,7 @@ t.test('a revoked certificate is told in log, health, metrics and list', async (
   await untilAnswered(door);
   const why = /tls\.crt was revoked by its issuer at 20\S+ \(keyCompromise\): .*have a new one issued with a new key/;
   await waitFor(async () => why.test(await admin(door, '/readyz?verbose')), WITHIN, 'health to say so');
-  t.ok(door.logs().some(({ level, msg }) => level === 'error' && why.test(String(msg))));
+  await untilLogged(door, why);
   t.match(await admin(door, '/metrics'), 'portico_tls_certificate_revoked{name="toucan.example",source="file"} 1');
   t.equal(await statusBy(door, caFile), 'none', 'and not given to clients');
 });
@@ -111,7 +116,7 @@ t.test('must-staple without an answer is never silent', async (t) => {
   const door = await open(t);
   const why = /tls\.crt demands a stapled OCSP answer \(must-staple\), and there is none/;
   await waitFor(async () => why.test(await admin(door, '/readyz?verbose')), WITHIN, 'health to say so');
-  t.ok(door.logs().some(({ level, msg }) => level === 'error' && why.test(String(msg))));
+  await untilLogged(door, why);
   await door.stop();
   const off = await open(t, { OCSP_STAPLING: 'off' });
   t.match(await admin(off, '/readyz?verbose'), /must-staple\), and OCSP_STAPLING=off .* leaves it without/);
