@@ -36,11 +36,11 @@ export class CertificatesInForce {
     return this.#served;
   }
 
-  /** The workers serve those of this store from now on, and the one before is done with. */
-  take(store: CertificateSource): void {
+  /** The workers serve those of this store from now on, as `served` has them, and the one before is done with. */
+  take(store: CertificateSource, served: readonly LoadedCertificate[]): void {
     this.#store?.stop();
     this.#store = store;
-    this.#served = store.current();
+    this.#served = served;
     this.#answers = store.answers?.();
     this.#tellFindings(store);
     let waiting: Promise<void> | undefined;

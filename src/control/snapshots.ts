@@ -8,7 +8,7 @@ import { SYSTEM_CLOCK } from './acme/clock.ts';
 import { DirectoryStorage } from './acme/directory-storage.ts';
 import { OrderCounts } from './acme/measures.ts';
 import { AcmeSource } from './acme/source.ts';
-import type { CertificateSource, Finding } from './certificate-source.ts';
+import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
 import { CertificatesInForce } from './certificates-in-force.ts';
 import { compile } from './compile.ts';
 import type { Configuration, ConfiguredListener } from './configuration.ts';
@@ -41,6 +41,8 @@ export class Snapshots {
   /** In force, as are the files. */
   #configuration: Configuration;
   #files: Loaded | undefined;
+  /** The certificates of the snapshot that was made last. */
+  #given: readonly LoadedCertificate[] = [];
   #generation = 0;
   #ticketKeys = randomBytes(48);
   #turn: Promise<unknown> = Promise.resolve();
@@ -85,7 +87,7 @@ export class Snapshots {
 
   /** The first one is in force: from now on certificates look after themselves, and the keys of tickets change. */
   begin(): void {
-    this.certificates.take(this.#files!.certificates);
+    this.certificates.take(this.#files!.certificates, this.#given);
     this.#rotation = setInterval(() => this.inTurn(() => this.#rotateTicketKeys()), TICKET_KEYS_LIFETIME).unref();
   }
 
@@ -110,7 +112,7 @@ export class Snapshots {
     await this.#workers.replace(this.#compile(kept.configuration, files));
     this.#configuration = kept.configuration;
     this.#files = files;
-    this.certificates.take(files.certificates);
+    this.certificates.take(files.certificates, this.#given);
     return {
       warnings: [...kept.configuration.warnings, ...kept.warnings],
       findings: files.certificates.findings(),
@@ -145,9 +147,10 @@ export class Snapshots {
 
   #compile(configuration: Configuration, files: Loaded): Snapshot {
     const answers = files.certificates.answers?.();
+    this.#given = files.certificates.current();
     return compile(configuration, {
       generation: ++this.#generation,
-      certificates: files.certificates.current().map(({ certificate }) => certificate),
+      certificates: this.#given.map(({ certificate }) => certificate),
       ...(answers === undefined ? {} : { acme: answers }),
       authorities: files.authorities,
       ticketKeys: this.#ticketKeys,
