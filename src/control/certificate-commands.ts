@@ -1,13 +1,16 @@
 // `portico cert lint` and `portico cert list`: what is wrong with files before they are used, and what is in force.
 
 import type { X509Certificate } from 'node:crypto';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { DirectoryStorage } from './acme/directory-storage.ts';
+import { loadIssued } from './acme/stored.ts';
 import { type Material, readMaterial } from './certificate-formats.ts';
 import { arrangeChain, isCurrent, lintChain, lintDates, reasonToRefuse } from './certificate-lint.ts';
 import { describe, namesOf, oneLine } from './certificate-names.ts';
+import type { Finding, LoadedCertificate } from './certificate-source.ts';
 import { certificateTable } from './certificate-table.ts';
 import { ask } from './commands.ts';
-import type { Environment } from './configuration.ts';
+import type { Configuration, Environment } from './configuration.ts';
 import { loadFiles } from './materials.ts';
 import { formatProblem, type Problem } from './problem.ts';
 import { sourceOf } from './source.ts';
@@ -38,7 +41,9 @@ export async function list(file: string | undefined, environment: Environment): 
       return 0;
     }
     const { certificates } = loadFiles(configuration, now);
-    process.stdout.write(`${certificateTable(certificates.current(), certificates.findings(), now)}\n`);
+    const issued = await readIssued(configuration);
+    const all = [...certificates.current(), ...issued.certificates];
+    process.stdout.write(`${certificateTable(all, [...certificates.findings(), ...issued.findings], now)}\n`);
     return 0;
   } catch (error) {
     process.stderr.write(
@@ -46,6 +51,27 @@ export async function list(file: string | undefined, environment: Environment): 
     );
     return 1;
   }
+}
+
+/** What the store has of the names that are issued to us. */
+async function readIssued({ issuance, certsDirectory }: Configuration) {
+  const storage = new DirectoryStorage(join(certsDirectory, 'acme'));
+  const certificates: LoadedCertificate[] = [];
+  const findings: Finding[] = [];
+  for (const place of issuance.flatMap(({ names }) => names)) {
+    try {
+      const loaded = await loadIssued(storage, place);
+      if (loaded !== undefined) certificates.push(loaded);
+      else {
+        const message = 'has no certificate yet: one is issued when Portico runs';
+        findings.push({ code: 'acme-pending', severity: 'note', place, message });
+      }
+    } catch (error) {
+      const hint = 'run this as the user that Portico runs as';
+      findings.push({ code: 'acme-failed', severity: 'error', place, message: (error as Error).message, hint });
+    }
+  }
+  return { certificates, findings };
 }
 
 interface Linted {

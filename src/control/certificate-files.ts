@@ -125,7 +125,11 @@ function makeLoaded(chain: Chain, key: KeyObject, source: NamedFile, origin: Ori
     throw new ConfigError(problems);
   }
   const { validFromDate: notBefore, validToDate: notAfter } = leaf;
-  return { origin, place: source.file, certificate, issuer: oneLine(leaf.issuer), notBefore, notAfter };
+  const issuedBy = chain.sent[1] ?? chain.root;
+  return {
+    ...{ origin, place: source.file, certificate, issuer: oneLine(leaf.issuer), notBefore, notAfter },
+    ...(issuedBy === undefined ? {} : { issuedBy }),
+  };
 }
 
 /** What the TLS library will not take is better said here, with the file's name, than by a worker. */

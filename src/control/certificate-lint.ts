@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { rootCertificates } from 'node:tls';
 import { describe, oneLine } from './certificate-names.ts';
 import type { Finding } from './certificate-source.ts';
+import { demandsStaple, responderOf } from './ocsp/question.ts';
 
 /** The issuer's organization in certificates that we made ourselves: such an issuer never has an intermediate. */
 export const LOCAL_AUTHORITY = 'Portico local authority';
@@ -60,8 +61,8 @@ export function reasonToRefuse(chain: Chain): { readonly what: string; readonly 
     const { asymmetricKeyType: type, asymmetricKeyDetails: details } = certificate.publicKey;
     const bits = details?.modulusLength ?? Number.POSITIVE_INFINITY;
     const unfit = (why: string) => ({ what: `cannot be used for TLS (${describe(certificate)}): ${why}`, hint: anew });
-    if (bits < MIN_RSA_BITS) return unfit(`its RSA key of ${bits} bits is too short`);
     if (type === 'dsa') return unfit('no client takes DSA keys');
+    if (bits < MIN_RSA_BITS) return unfit(`its RSA key of ${bits} bits is too short`);
     const curve = details?.namedCurve;
     if (type === 'ec' && curve !== undefined && ![...GOOD_CURVES, ...RARE_CURVES].includes(curve)) {
       return unfit(`its key is on the curve ${curve}, which clients do not take`);
@@ -78,7 +79,13 @@ export type Remark = Omit<Finding, 'place' | 'message'> & { readonly what: strin
 
 /** All that is worth a word, whatever names it is needed for, but the dates. */
 export function lintChain(chain: Chain): Remark[] {
-  return [...purpose(chain.sent[0]!), ...completeness(chain), ...strength(chain), ...order(chain)];
+  return [
+    ...purpose(chain.sent[0]!),
+    ...mustStaple(chain.sent[0]!),
+    ...completeness(chain),
+    ...strength(chain),
+    ...order(chain),
+  ];
 }
 
 /** They come near while it is served. */
@@ -126,6 +133,26 @@ function purpose(leaf: X509Certificate): Remark[] {
   if (purposes === undefined || purposes.includes(SERVER_AUTH) || purposes.includes(ANY_PURPOSE)) return [];
   const hint = 'have one issued for server authentication';
   return [{ code: 'purpose', severity: 'error', what: 'is not meant for servers: clients refuse it', hint }];
+}
+
+/** RFC 7633: it is of use only with an OCSP answer beside it. */
+function mustStaple(leaf: X509Certificate): Remark[] {
+  if (!demandsStaple(leaf)) return [];
+  const responder = responderOf(leaf);
+  const demand = 'demands a stapled OCSP answer (must-staple)';
+  if (responder === undefined) {
+    const what = `${demand}, and names no responder that could give one: clients that heed it refuse it`;
+    return [{ code: 'must-staple', severity: 'error', what, hint: 'have it issued without must-staple' }];
+  }
+  const what = `${demand}: clients that heed it refuse it whenever ${responder.origin} could not be asked in time`;
+  return [
+    {
+      code: 'must-staple',
+      severity: 'note',
+      what,
+      hint: 'have it issued without must-staple, if that is not meant so',
+    },
+  ];
 }
 
 /** Many clients do not fetch a missing intermediate; with a private authority there may be none. */

@@ -1,5 +1,6 @@
 // Where certificates come from: files, an issuer, an authority of our own. A source says what it has in force, what is to be said of it, and when it changes.
 
+import type { X509Certificate } from 'node:crypto';
 import type { AcmeAnswers, Certificate, ClientTrust } from '../model/snapshot.ts';
 import type { Problem } from './problem.ts';
 
@@ -14,6 +15,8 @@ export interface LoadedCertificate {
   readonly certificate: Certificate;
   /** In one line. */
   readonly issuer: string;
+  /** The issuer's own certificate, when we have it: that of a root is not sent. */
+  readonly issuedBy?: X509Certificate;
   readonly notBefore: Date;
   readonly notAfter: Date;
 }

@@ -7,20 +7,23 @@ import type { CertificateSource, Finding, LoadedCertificate } from './certificat
 import { CertificateFiles } from './certificate-watch.ts';
 import { namesOf as hostsOf } from './compile.ts';
 import type { Configuration } from './configuration.ts';
+import { demandsStaple } from './ocsp/question.ts';
 
 export class CertificateStore implements CertificateSource {
   readonly #sources: readonly CertificateSource[];
   readonly #hosts: readonly string[];
+  readonly #staples: boolean;
 
-  /** `hosts`: the names that need a certificate. */
-  constructor(sources: readonly CertificateSource[], hosts: readonly string[]) {
+  /** `hosts`: the names that need a certificate; `staples`: OCSP answers are asked for. */
+  constructor(sources: readonly CertificateSource[], hosts: readonly string[], staples = true) {
     this.#sources = sources;
     this.#hosts = hosts;
+    this.#staples = staples;
   }
 
   /** With one source more, whose certificates come last. */
   and(source: CertificateSource): CertificateStore {
-    return new CertificateStore([...this.#sources, source], this.#hosts);
+    return new CertificateStore([...this.#sources, source], this.#hosts, this.#staples);
   }
 
   current(): readonly LoadedCertificate[] {
@@ -32,6 +35,7 @@ export class CertificateStore implements CertificateSource {
     return [
       ...this.#sources.flatMap((source) => source.findings()),
       ...(current.length === 0 ? [] : uncovered(this.#hosts, current)),
+      ...(this.#staples ? [] : unstapled(current)),
     ];
   }
 
@@ -59,7 +63,17 @@ export function openCertificates(configuration: Configuration, now: Date): Certi
   const issued = configuration.issuance.flatMap(({ names }) => names);
   const hosts = hostsOf(configuration).filter((name) => !issued.includes(name));
   const origin = configuration.demo ? 'local' : 'file';
-  return new CertificateStore([new CertificateFiles(configuration.certificates, hosts, now, origin)], hosts);
+  const files = new CertificateFiles(configuration.certificates, hosts, now, origin);
+  return new CertificateStore([files], hosts, configuration.ocspStapling);
+}
+
+/** Those that demand what was switched off. */
+function unstapled(current: readonly LoadedCertificate[]): Finding[] {
+  const demanding = current.filter(({ certificate }) => demandsStaple(new X509Certificate(certificate.chain)));
+  const message =
+    'demands a stapled OCSP answer (must-staple), and OCSP_STAPLING=off (ocspStapling: false) leaves it without: clients that heed it refuse it';
+  const hint = 'switch stapling on, or have the certificate issued without must-staple';
+  return demanding.map(({ place }) => ({ code: 'ocsp-off', severity: 'error', about: place, place, message, hint }));
 }
 
 /** One word for each certificate that a host would need: they belong to the configuration as a whole. */

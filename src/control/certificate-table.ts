@@ -11,7 +11,6 @@ export function certificateTable(
   findings: readonly Finding[],
   now: Date,
 ): string {
-  if (certificates.length === 0) return 'there are no certificates';
   const rows = certificates.map((each) => [
     namesIn(each.certificate.names),
     each.issuer,
@@ -19,7 +18,8 @@ export function certificateTable(
     each.origin,
     stateOf(each, findings),
   ]);
-  const lines = layOut([['names', 'issuer', 'days left', 'source', 'state'], ...rows]);
+  const head = ['names', 'issuer', 'days left', 'source', 'state'];
+  const lines = rows.length === 0 ? ['there are no certificates'] : layOut([head, ...rows]);
   const remarks = findings.map((finding) => `${finding.severity}: ${formatProblem(finding)}`);
   return [...lines, ...(remarks.length === 0 ? [] : ['', ...remarks])].join('\n');
 }

@@ -3,8 +3,7 @@
 import type { AcmeAnswers, ClientTrust } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Check } from './admin.ts';
-import type { LoadedCertificate } from './certificate-source.ts';
-import type { CertificateStore } from './certificate-store.ts';
+import type { CertificateSource, LoadedCertificate } from './certificate-source.ts';
 import { certificateTable } from './certificate-table.ts';
 import { formatProblem } from './problem.ts';
 
@@ -21,7 +20,7 @@ export class CertificatesInForce {
   readonly renewals = { succeeded: 0, failed: 0 };
   readonly #log: Log;
   readonly #swapping: Swapping;
-  #store: CertificateStore | undefined;
+  #store: CertificateSource | undefined;
   #served: readonly LoadedCertificate[] = [];
   /** What issuers find at the workers. */
   #answers: AcmeAnswers | undefined;
@@ -38,13 +37,13 @@ export class CertificatesInForce {
     return this.#served;
   }
 
-  /** The workers serve those of this store from now on, and the one before is done with. */
-  take(store: CertificateStore): void {
+  /** The workers serve those of this store from now on, as `served` has them, and the one before is done with. */
+  take(store: CertificateSource, served: readonly LoadedCertificate[]): void {
     this.#store?.stop();
     this.#store = store;
-    this.#served = store.current();
-    this.#answers = store.answers();
-    this.#clientTrusts = store.clientTrusts();
+    this.#served = served;
+    this.#answers = store.answers?.();
+    this.#clientTrusts = store.clientTrusts?.();
     this.#tellFindings(store);
     let waiting: Promise<void> | undefined;
     store.start(() => {
@@ -76,23 +75,24 @@ export class CertificatesInForce {
     const first = new Date(Math.min(...ends)).toISOString();
     const until = ends.length === 1 ? `valid until ${first}` : `${ends.length}, the first one valid until ${first}`;
     const wrong = (this.#store?.findings() ?? []).filter(
-      ({ severity, code }) => severity === 'error' || code.startsWith('acme-'),
+      ({ severity, code }) => severity === 'error' || /^(acme|ocsp)-/.test(code),
     );
     const detail = [until, ...wrong.map(formatProblem)].join('; ');
     return { name: 'certificate', ok: Math.max(...ends) > Date.now(), detail };
   }
 
   /** A source has other certificates, or something else to say. */
-  async #renew(store: CertificateStore): Promise<void> {
+  async #renew(store: CertificateSource): Promise<void> {
     // A reload has taken its place, or nothing is served any more.
     if (this.#store !== store) return;
     this.renewals.failed += this.#tellFindings(store);
     const next = store.current();
     const fresh = next.filter((each) => !this.#served.some((other) => isSame(each, other)));
-    const answers = store.answers();
+    const answers = store.answers?.();
     const isSameAll = fresh.length === 0 && next.length === this.#served.length;
-    const clientTrusts = store.clientTrusts();
-    if (isSameAll && answers === this.#answers && clientTrusts === this.#clientTrusts) return;
+    const isStapled = next.every(({ certificate: { staple } }, i) => staple === this.#served[i]?.certificate.staple);
+    const clientTrusts = store.clientTrusts?.();
+    if (isSameAll && isStapled && answers === this.#answers && clientTrusts === this.#clientTrusts) return;
     try {
       await this.#swapping.swap();
     } catch (error) {
@@ -105,9 +105,9 @@ export class CertificatesInForce {
     if (clientTrusts !== this.#clientTrusts)
       this.#log.info('changed authorities or revocation lists of clients are in force');
     this.#clientTrusts = clientTrusts;
+    this.#served = next;
     if (isSameAll) return;
     this.renewals.succeeded++;
-    this.#served = next;
     for (const { place, certificate, notAfter } of fresh) {
       const names = certificate.names.join(' ');
       this.#log.info('a changed certificate is served', { place, names, valid_until: notAfter.toISOString() });
@@ -115,7 +115,7 @@ export class CertificatesInForce {
   }
 
   /** How many of those that are new are of certificates that are not used. */
-  #tellFindings(store: CertificateStore): number {
+  #tellFindings(store: CertificateSource): number {
     const told = new Set<string>();
     let refused = 0;
     for (const finding of store.findings()) {

@@ -74,6 +74,7 @@ function compileHost(
   return {
     name,
     ...(clientAuth === undefined ? {} : { clientAuth: compileClientAuth(clientAuth, clientTrusts!) }),
+    ...(hsts === undefined ? {} : { secureResponseRules: withHsts(undefined, hsts) }),
     routes: routes.map((route) => ({
       ...route,
       limits: { ...routeLimits(limits), ...route.limits },

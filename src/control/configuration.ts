@@ -27,6 +27,8 @@ export interface Configuration extends Reach {
   readonly issuance: readonly Issuance[];
   /** Where certificates are kept that we have made or were issued to us. An absolute path. */
   readonly certsDirectory: string;
+  /** What issuers say of our certificates by OCSP is asked for, and given to clients. */
+  readonly ocspStapling: boolean;
   readonly limits: Limits;
   readonly pools: readonly ConfiguredPool[];
   readonly hosts: readonly ConfiguredHost[];

@@ -48,7 +48,7 @@ const DROP_IN: readonly string[] = [
 ];
 const OTHERS: readonly string[] = [
   ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
-  ...['TRUSTED_PROXIES', 'PROXY_PROTOCOL_FROM', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT', 'CERTS_DIR'],
+  ...['TRUSTED_PROXIES', 'PROXY_PROTOCOL_FROM', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT', 'CERTS_DIR', 'OCSP_STAPLING'],
   ...['FRONTEND_HOST', 'FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
   ...ACME_VARIABLES,
   ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
@@ -129,6 +129,7 @@ export function readEnvironment(environment: Environment): Configuration {
     certificates: demo || issuance !== undefined ? [] : [readCertificatePair(reader)],
     issuance: issuance === undefined ? [] : [issuance],
     certsDirectory: reader.file('CERTS_DIR') ?? resolve(DEFAULT_CERTS_DIRECTORY),
+    ocspStapling: reader.onOff('OCSP_STAPLING', true),
     limits: { ...LIMITS, ...reader.limits() },
     pools: makePools(sites),
     hosts,

@@ -80,6 +80,7 @@ export class ContentReader {
       certificates: (content.certificates ?? []).map((certificate) => this.#certificate(certificate)),
       issuance: this.#issuance(),
       certsDirectory: this.#path(content.certsDirectory) ?? resolve(DEFAULT_CERTS_DIRECTORY),
+      ocspStapling: content.ocspStapling ?? true,
       limits: { ...LIMITS, ...Object.fromEntries(content.limits ?? []) },
       pools,
       hosts: withBase,

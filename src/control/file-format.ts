@@ -424,6 +424,10 @@ export const FORMAT = object({
     'Certificates that are issued to us and renewed, which agrees to the terms of service of the issuers',
   ),
   certsDirectory: optional(file, 'Where issued certificates and account keys are kept; certs without it'),
+  ocspStapling: optional(
+    flag,
+    'Ask issuers by OCSP about certificates that name a responder, and give clients the answer; true without it',
+  ),
   limits: optional(limits(false), 'Limits and deadlines of all routes'),
   pools: optional(named(label, placed(POOL), 0, 1_000), 'Upstreams by their name'),
   hosts: required(named(hostPattern, placed(HOST), 1), 'Sites by host name, or *.example.com'),

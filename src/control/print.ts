@@ -54,6 +54,7 @@ class Printer {
       ),
       acme: someOf(configuration.issuance.map((each) => this.#issuance(each))),
       certsDirectory: configuration.certsDirectory,
+      ocspStapling: configuration.ocspStapling,
       limits: groupLimits(configuration.limits),
       pools: named(configuration.pools, printPool),
       hosts: named(configuration.hosts, ({ clientAuth, hsts, routes }) => ({

@@ -7,26 +7,39 @@ import { SYSTEM_CLOCK } from './acme/clock.ts';
 import { DirectoryStorage } from './acme/directory-storage.ts';
 import { OrderCounts } from './acme/measures.ts';
 import { AcmeSource } from './acme/source.ts';
-import type { Finding } from './certificate-source.ts';
+import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
 import { CertificatesInForce } from './certificates-in-force.ts';
 import { compile } from './compile.ts';
 import type { Configuration, ConfiguredListener } from './configuration.ts';
-import { type LoadedFiles, loadFiles } from './materials.ts';
+import { loadFiles } from './materials.ts';
+import { OcspAnswers } from './ocsp/answers.ts';
+import { StapledCertificates } from './ocsp/source.ts';
 import { checkPorts } from './ports.ts';
 import { keepUntilRestart } from './restart.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { Workers } from './workers.ts';
 
+/** What a configuration names, and what was issued for it. */
+interface Loaded {
+  readonly certificates: CertificateSource;
+  /** PEM by the name of its file. */
+  readonly authorities: ReadonlyMap<string, string>;
+}
+
 export class Snapshots {
   readonly certificates: CertificatesInForce;
   /** Of all certificates that were ever asked for. */
   readonly orders = new OrderCounts();
+  /** Of all certificates that have a responder. */
+  readonly ocsp: OcspAnswers;
   readonly #load: () => Configuration;
   readonly #workers: Workers;
   readonly #log: Log;
   /** In force, as are the files. */
   #configuration: Configuration;
-  #files: LoadedFiles | undefined;
+  #files: Loaded | undefined;
+  /** The certificates of the snapshot that was made last. */
+  #given: readonly LoadedCertificate[] = [];
   #generation = 0;
   readonly #ticketKeys = new TicketKeys();
   #turn: Promise<unknown> = Promise.resolve();
@@ -38,6 +51,7 @@ export class Snapshots {
     this.#load = load;
     this.#workers = workers;
     this.#log = log;
+    this.ocsp = new OcspAnswers(SYSTEM_CLOCK, log);
     this.certificates = new CertificatesInForce(log, {
       inTurn: (work) => this.inTurn(work),
       swap: () => workers.replace(this.#compile(this.#configuration, this.#files!)),
@@ -69,7 +83,7 @@ export class Snapshots {
 
   /** The first one is in force: from now on certificates look after themselves, and the keys of tickets change. */
   begin(): void {
-    this.certificates.take(this.#files!.certificates);
+    this.certificates.take(this.#files!.certificates, this.#given);
     this.#ticketKeys.start(() => this.inTurn(() => this.#replaceTicketKeys()));
   }
 
@@ -94,7 +108,7 @@ export class Snapshots {
     await this.#workers.replace(this.#compile(kept.configuration, files));
     this.#configuration = kept.configuration;
     this.#files = files;
-    this.certificates.take(files.certificates);
+    this.certificates.take(files.certificates, this.#given);
     return {
       warnings: [...kept.configuration.warnings, ...kept.warnings],
       findings: files.certificates.findings(),
@@ -106,15 +120,16 @@ export class Snapshots {
     return !this.#configuration.listeners.some((each) => each.port === port);
   }
 
-  /** The files, and what was issued to us. */
-  async #loadAll(configuration: Configuration): Promise<LoadedFiles> {
-    const files = loadFiles(configuration, new Date());
-    const { issuance, certsDirectory } = configuration;
-    if (issuance.length === 0) return files;
+  /** The files, what was issued to us, and what issuers say of all of them. */
+  async #loadAll(configuration: Configuration): Promise<Loaded> {
+    const { certificates, authorities } = loadFiles(configuration, new Date());
+    const { issuance, certsDirectory, ocspStapling } = configuration;
     const storage = new DirectoryStorage(join(certsDirectory, 'acme'));
-    const means = { storage, clock: SYSTEM_CLOCK, log: this.#log, counts: this.orders };
-    const issued = await AcmeSource.open(issuance, { ...means, authorities: files.authorities });
-    return { ...files, certificates: files.certificates.and(issued) };
+    const means = { storage, clock: SYSTEM_CLOCK, log: this.#log, counts: this.orders, authorities };
+    const all = issuance.length === 0 ? certificates : certificates.and(await AcmeSource.open(issuance, means));
+    if (!ocspStapling) return { certificates: all, authorities };
+    const kept = new DirectoryStorage(join(certsDirectory, 'ocsp'));
+    return { certificates: await StapledCertificates.open(all, this.ocsp, kept, SYSTEM_CLOCK), authorities };
   }
 
   async #replaceTicketKeys(): Promise<void> {
@@ -124,13 +139,14 @@ export class Snapshots {
     });
   }
 
-  #compile(configuration: Configuration, files: LoadedFiles): Snapshot {
-    const answers = files.certificates.answers();
-    const clientTrusts = files.certificates.clientTrusts();
+  #compile(configuration: Configuration, files: Loaded): Snapshot {
+    const answers = files.certificates.answers?.();
+    this.#given = files.certificates.current();
+    const clientTrusts = files.certificates.clientTrusts?.();
     const { previous } = this.#ticketKeys;
     return compile(configuration, {
       generation: ++this.#generation,
-      certificates: files.certificates.current().map(({ certificate }) => certificate),
+      certificates: this.#given.map(({ certificate }) => certificate),
       ...(answers === undefined ? {} : { acme: answers }),
       ...(clientTrusts === undefined ? {} : { clientTrusts }),
       authorities: files.authorities,

@@ -4,6 +4,8 @@ import type { Family, Value } from '../model/measures.ts';
 import { gauge } from '../telemetry/metrics.ts';
 import type { OrderCounts } from './acme/measures.ts';
 import type { LoadedCertificate } from './certificate-source.ts';
+import type { OcspAnswers } from './ocsp/answers.ts';
+import { ocspFamilies } from './ocsp/measures.ts';
 import { version } from './version.ts';
 
 /** How reloads went; the start counts as the first success. */
@@ -23,9 +25,18 @@ export interface Standing {
   /** How often a changed certificate came into force by itself, and how often one was not fit to. */
   readonly renewals: { readonly succeeded: number; readonly failed: number };
   readonly orders: OrderCounts;
+  readonly ocsp: OcspAnswers;
 }
 
-export function supervisorFamilies({ serving, wanted, reloads, certificates, renewals, orders }: Standing): Family[] {
+export function supervisorFamilies({
+  serving,
+  wanted,
+  reloads,
+  certificates,
+  renewals,
+  orders,
+  ocsp,
+}: Standing): Family[] {
   const one = (value: number, labels: Record<string, string> = {}) => [{ labels, value }];
   return [
     gauge('portico_build_info', 'Always 1', one(1, { version: version(), node: process.versions.node }), 'first'),
@@ -57,6 +68,8 @@ export function supervisorFamilies({ serving, wanted, reloads, certificates, ren
       ],
     },
     orders.family(),
+    ocsp.counts.family(),
+    ...ocspFamilies(certificates, (loaded) => ocsp.statusOf(loaded)),
   ];
 }
 

@@ -295,6 +295,7 @@ class Supervisor {
       certificates: this.#snapshots.certificates.served,
       renewals: this.#snapshots.certificates.renewals,
       orders: this.#snapshots.orders,
+      ocsp: this.#snapshots.ocsp,
     });
     return renderScrape([families, await this.#ownFamilies(), ...(await this.#workers.families())], accept);
   }

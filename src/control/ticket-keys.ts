@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 
 /** So long a stolen key opens what was said in resumed sessions of TLS 1.2, in ms. */
 const LIFETIME = 12 * 3_600_000;
-/** Tickets live 5 minutes, counted from the full handshake: a resumed session gets no new ones. In ms. */
-const OVERLAP = 6 * 60_000;
+/** Tickets live 2 hours (src/downstream/tls.ts), and a moment goes by until all workers have the new key. In ms. */
+const OVERLAP = 2 * 3_600_000 + 60_000;
 
 export class TicketKeys {
   #current = randomBytes(48);

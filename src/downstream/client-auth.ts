@@ -7,7 +7,7 @@ import { type ClientOffer, readClientHello } from '../codec/client-hello.ts';
 import type { ClientProof } from '../model/exchange.ts';
 import type { Certificate, ClientTrust, Listener } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
-import { type CertificateTable, kindFor, TLS_POLICIES } from './tls.ts';
+import { type CertificateTable, kindFor, stapleFrom, TLS_POLICIES } from './tls.ts';
 
 /** Of a path from a client up to whom we trust. */
 const MAX_CHAIN = 10;
@@ -100,6 +100,7 @@ export class ClientAuthAcceptor {
       handshakeTimeout: this.#door.active.limits.headTimeout,
       ALPNProtocols: ['h2', 'http/1.1'],
     });
+    stapleFrom(server, this.#table);
     const anchors = readAuthorities(trust.authorities);
     server.on('secureConnection', (socket: TLSSocket) => this.#onSecure(socket, proofOf(socket, trust, anchors)));
     server.on('tlsClientError', (_error, socket) => socket.destroy());

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { readClientHello } from '../codec/client-hello.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
-import { type CertificateTable, type KeyKind, kindFor, TLS_POLICIES } from './tls.ts';
+import { type CertificateTable, type KeyKind, kindFor, stapleFrom, TICKET_LIFETIME, TLS_POLICIES } from './tls.ts';
 
 type Servers = Readonly<Record<KeyKind, Server>>;
 
@@ -51,6 +51,7 @@ export class TlsAcceptor {
     this.#strict = listener.strictSni;
     for (const kind of ['ecdsa', 'rsa'] as const) {
       this.#servers[kind].setSecureContext(this.#defaults(listener, kind, snapshot.ticketKeys));
+      stapleFrom(this.#servers[kind], table);
     }
     this.#previous = this.#openPrevious(listener, snapshot);
   }
@@ -67,6 +68,7 @@ export class TlsAcceptor {
         ALPNProtocols: ['h2', 'http/1.1'],
         SNICallback: (name, answer) => answer(null, this.#table.contextFor(name.toLowerCase(), kind)),
       });
+      stapleFrom(server, this.#table);
       server.on('secureConnection', this.#onSecure);
       // Failed handshakes are the clients' affair: scanners produce them without end.
       server.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -90,6 +92,7 @@ export class TlsAcceptor {
       ...TLS_POLICIES[listener.tlsPolicy],
       ...(this.#strict ? {} : { cert: chain, key }),
       ticketKeys: Buffer.from(ticketKeys),
+      sessionTimeout: TICKET_LIFETIME,
     };
   }
 }

@@ -1,7 +1,7 @@
 // The TLS side of a listener: its policy, and the certificate that fits the name asked for and what the client can do.
 
 import { constants, X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions, type Server } from 'node:tls';
 import type { ClientOffer } from '../codec/client-hello.ts';
 import type { Certificate, Snapshot, TlsPolicy } from '../model/snapshot.ts';
 
@@ -37,6 +37,12 @@ export const TLS_POLICIES: Readonly<Record<TlsPolicy, SecureContextOptions>> = O
 /** What kind of signature a client can check: ECDSA is cheaper for both sides, RSA is what old ones know. */
 export type KeyKind = 'ecdsa' | 'rsa';
 
+/**
+ * How long a session can be resumed, in seconds: OpenSSL's own limit, which holds where none is set (Node documents 300). As long as
+ * the key of tickets before is known (src/control/ticket-keys.ts).
+ */
+export const TICKET_LIFETIME = 7_200;
+
 /** The certificates of a snapshot, ready for handshakes. */
 export interface CertificateTable {
   /** Shown to clients that ask for no name, or for one that no certificate is for. */
@@ -44,6 +50,8 @@ export interface CertificateTable {
   /** For a name in lower case: exact, else a wildcard of one label; undefined: none is for it. */
   certificateFor(name: string, kind: KeyKind): Certificate | undefined;
   contextFor(name: string, kind: KeyKind): SecureContext | undefined;
+  /** What issuers say of leaves, by their DER as a latin1 string. */
+  readonly staples: ReadonlyMap<string, Uint8Array>;
   /** Some name has certificates of both kinds, so that it matters what a client can do. */
   readonly hasBoth: boolean;
 }
@@ -84,8 +92,32 @@ export function buildCertificateTable(snapshot: Snapshot): CertificateTable {
     fallback: (kind) => (fallback[kind] ?? first).certificate,
     certificateFor: (name, kind) => find(name, kind)?.certificate,
     contextFor: (name, kind) => find(name, kind)?.context,
+    staples: staplesOf(snapshot.certificates),
     hasBoth: [...choices.values()].some(({ ecdsa, rsa }) => ecdsa !== undefined && rsa !== undefined),
   };
+}
+
+type OcspCallback = (error: Error | null, staple: Buffer | undefined) => void;
+
+/**
+ * Has a server staple what the table knows. Node looks for who listens before it copies the certificate for them: where nothing is
+ * stapled, nobody does.
+ */
+export function stapleFrom(server: Server, { staples }: CertificateTable): void {
+  server.removeAllListeners('OCSPRequest');
+  if (staples.size === 0) return;
+  // `leaf`: of the certificate that was chosen, in DER; there may be none with strict SNI.
+  server.on('OCSPRequest', (leaf: Buffer | undefined, _issuer: unknown, answer: OcspCallback) => {
+    answer(null, staples.get(leaf?.toString('latin1') ?? '') as Buffer | undefined);
+  });
+}
+
+function staplesOf(certificates: readonly Certificate[]): Map<string, Uint8Array> {
+  const staples = new Map<string, Uint8Array>();
+  for (const { chain, staple } of certificates) {
+    if (staple !== undefined) staples.set(new X509Certificate(chain).raw.toString('latin1'), staple);
+  }
+  return staples;
 }
 
 const wildcardOf = (name: string) => `*${name.slice(name.indexOf('.'))}`;

@@ -55,6 +55,8 @@ export interface Host {
   readonly clientAuth?: ClientAuth;
   /** Longest path first. */
   readonly routes: readonly Route[];
+  /** What is done over TLS to answers for paths that no route is for: with `hsts`. */
+  readonly secureResponseRules?: HeaderRules;
 }
 
 /** Clients prove who they are by a certificate (mutual TLS). */
@@ -187,6 +189,8 @@ export interface Certificate {
   readonly chain: string;
   /** PEM. */
   readonly key: string;
+  /** What the issuer says of the leaf by OCSP, in DER: clients get it with the handshake when they ask for it. */
+  readonly staple?: Uint8Array;
 }
 
 /** What issuers of certificates find here while they look whether a name is ours. */

@@ -44,15 +44,18 @@ export function handle(door: Door, exchange: Exchange): void {
   }
   const route = findRoute(host, admitted.path);
   exchange.route = route;
+  const isSecure = exchange.origin.scheme === 'https';
   const { clientAuth } = host;
   if (clientAuth !== undefined) {
     const stranger = identifyClient(admitted.authority.host, clientAuth, exchange.origin, exchange.startedAt);
     if (stranger !== undefined) return fail(exchange, stranger.failure, stranger.detail);
     exchange.clientFields = clientFields(exchange.origin.client!, clientAuth.forward);
   }
-  if (route === undefined) return refusePath(exchange, admitted.authority.host);
-  exchange.responseRules =
-    exchange.origin.scheme === 'https' ? (route.secureResponseRules ?? route.responseRules) : route.responseRules;
+  if (route === undefined) {
+    if (isSecure) exchange.responseRules = host.secureResponseRules;
+    return refusePath(exchange, admitted.authority.host);
+  }
+  exchange.responseRules = isSecure ? (route.secureResponseRules ?? route.responseRules) : route.responseRules;
 
   const refused = screen(exchange.head, route.limits);
   if (refused !== undefined) return fail(exchange, refused.failure, refused.detail);

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
+import { makeAuthority, makeCertificate } from '../support/certificates.ts';
 import { makeFolder } from '../support/folder.ts';
 import { httpsGet } from '../support/https-get.ts';
+import { makeAnswer, startResponder, wholeSeconds } from '../support/ocsp-answer.ts';
 import { needPart } from '../support/parts.ts';
 import { type Portico, startPortico } from '../support/portico.ts';
 import { freePort, waitFor } from '../support/ports.ts';
@@ -44,12 +46,30 @@ async function startBusyDoor(t: Test): Promise<Portico> {
   });
   const { port } = server.address() as AddressInfo;
   const [refusing, other] = [await freePort(), await freePort()];
+  const { files, ca } = await certificateWithResponder(t);
   const door = await startPortico(t, {
+    ...files,
     FRONTEND_DNS: NAME,
     FRONTEND_SERVICE: `127.0.0.1:${port},127.0.0.1:${refusing}`,
     BACKEND_SERVICE: `127.0.0.1:${other}`,
   });
-  return door;
+  await waitFor(() => door.logs().some(({ msg }) => msg === 'the issuer answered by OCSP'), 10_000, 'its answer');
+  return { ...door, ca };
+}
+
+/** Its issuer says that it is good. */
+async function certificateWithResponder(t: Test) {
+  const issuer = await makeAuthority();
+  const responderUrl = await startResponder(t, (_request, response) => {
+    const now = wholeSeconds(Date.now());
+    response.end(makeAnswer({ leaf, issuer, thisUpdate: now, nextUpdate: now + 3_600_000 }));
+  });
+  const leaf = await makeCertificate({ names: [NAME], issuer, responderUrl });
+  const folder = makeFolder(t, 'certificate');
+  const files = { SSL_CRT: join(folder, 'tls.crt'), SSL_KEY: join(folder, 'tls.key') };
+  writeFileSync(files.SSL_CRT, leaf.certificate + issuer.certificate);
+  writeFileSync(files.SSL_KEY, leaf.key, { mode: 0o600 });
+  return { files, ca: issuer.certificate };
 }
 
 async function makeTraffic(door: Portico): Promise<void> {

@@ -59,7 +59,7 @@ function ground() {
     },
   });
   const source = new Given();
-  inForce.take(new CertificateStore([source], ['a.example']));
+  inForce.take(new CertificateStore([source], ['a.example']), source.current());
   const change = async () => {
     source.changed!();
     source.changed!();
@@ -139,7 +139,7 @@ t.test('a store that another one has followed changes nothing any more', async (
   source.certificates = [loaded('two')];
   late();
   const next = new Given();
-  inForce.take(new CertificateStore([next], []));
+  inForce.take(new CertificateStore([next], []), next.current());
   await Promise.resolve();
   t.equal(source.changed, undefined, 'it is stopped');
   source.changed = () => Promise.resolve();
@@ -147,7 +147,7 @@ t.test('a store that another one has followed changes nothing any more', async (
   t.equal(swaps.length, 0);
   t.match(inForce.check(true), { ok: true });
   next.certificates = [];
-  inForce.take(new CertificateStore([next], []));
+  inForce.take(new CertificateStore([next], []), next.current());
   t.match([inForce.check(true), inForce.check(false)], [{ ok: false }, { ok: true }]);
 });
 
@@ -171,4 +171,26 @@ t.test('who says that something changed hears when it is in force, or that it wa
   source.certificates = [loaded('three')];
   failWith(new Error('a worker says no'));
   await t.rejects(source.changed!(), { message: 'a worker says no' });
+});
+
+t.test('an OCSP answer is swapped in, and is no changed certificate', async (t) => {
+  const { inForce, source, swaps, lines, change } = ground();
+  const [given] = source.current();
+  const withStaple = (text: string) => [
+    { ...given!, certificate: { ...given!.certificate, staple: Buffer.from(text) } },
+  ];
+  source.certificates = withStaple('first');
+  await change();
+  t.equal(swaps.length, 1);
+  await change();
+  t.equal(swaps.length, 1, 'the same one');
+  source.certificates = [given!];
+  await change();
+  t.equal(swaps.length, 2, 'one that has ended');
+  t.same([inForce.renewals.succeeded, lines.filter(({ msg }) => /changed/.test(msg)).length], [0, 0]);
+  // It came between the making of a snapshot and its coming into force.
+  source.certificates = withStaple('late');
+  inForce.take(new CertificateStore([source], []), [given!]);
+  await change();
+  t.equal(swaps.length, 3);
 });

@@ -75,6 +75,7 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
     certificates: [],
     issuance: [],
     certsDirectory: resolve('certs'),
+    ocspStapling: true,
     trustedProxies: [],
     workers: availableParallelism(),
     logLevel: 'info',

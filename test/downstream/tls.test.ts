@@ -355,3 +355,49 @@ t.test('an HTTP/1.0 answer ends with close_notify when it is whole, and without 
   t.match(cut, /\r\n\r\nhello/);
   t.match(cut, 'unexpected eof');
 });
+
+/** What a client gets that asks for an OCSP answer, as text; '' without one. */
+async function stapledTo(port: number, options: ConnectionOptions): Promise<string> {
+  const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, requestOCSP: true, ...options });
+  const [answer] = (await once(socket, 'OCSPResponse')) as [Buffer | null];
+  socket.destroy();
+  return answer?.toString() ?? '';
+}
+
+t.test('OCSP answers are stapled to the certificate that is chosen, and to no other', async (t) => {
+  const rsa = await makeCertificate({ names: [HOST], issuer: authority, keys: await makeRsaKeys(2048) });
+  const staple = (text: string) => ({ staple: new Uint8Array(Buffer.from(text)) });
+  const ecdsa = await certificateFor(HOST);
+  const certificates = [
+    { ...ecdsa, ...staple('ecdsa') },
+    { names: [HOST], chain: rsa.certificate, key: rsa.key, ...staple('rsa') },
+    { ...(await certificateFor('other.test')), ...staple('other') },
+    await certificateFor('plain.test'),
+  ];
+  const door = await openDoor({ frontend: [], backend: [], certificates });
+  t.teardown(() => door.close());
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const to = (options: ConnectionOptions) => stapledTo(door.tlsPort, { maxVersion, ...options });
+    t.equal(await to({ servername: HOST }), 'ecdsa');
+    t.equal(await to({ servername: HOST, sigalgs: 'rsa_pss_rsae_sha256' }), 'rsa');
+    t.equal(await to({ servername: 'other.test' }), 'other');
+    t.equal(await to({ servername: 'plain.test' }), '');
+    t.equal(await to({}), 'ecdsa', 'to those who ask for no name, that of the first');
+  }
+  const [, , ...rest] = certificates;
+  door.reload({ certificates: [{ ...ecdsa, ...staple('a newer one') }, ...rest] });
+  t.equal(await stapledTo(door.tlsPort, { servername: HOST }), 'a newer one');
+  door.reload({ certificates: [ecdsa] });
+  t.equal(await stapledTo(door.tlsPort, { servername: HOST }), '', 'the last one has ended');
+  door.reload({ certificates: [{ ...ecdsa, ...staple('again') }] });
+  t.equal(await stapledTo(door.tlsPort, {}), 'again');
+});
+
+t.test('with strict SNI there is nothing to staple for no name', async (t) => {
+  const certificates = [{ ...(await certificateFor(HOST)), staple: new Uint8Array([1]) }];
+  const door = await openDoor({ frontend: [], backend: [], certificates, tls: { strictSni: true } });
+  t.teardown(() => door.close());
+  t.equal(await stapledTo(door.tlsPort, { servername: HOST }), '\u0001');
+  t.match(await shake(door.tlsPort, { requestOCSP: true, rejectUnauthorized: false }), /^ERR_SSL_|ECONNRESET/);
+  t.equal(await stapledTo(door.tlsPort, { servername: HOST }), '\u0001', 'the door stands');
+});

@@ -7,18 +7,24 @@ import { get, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t from 'tap';
-import { makeCertificate } from '../support/certificates.ts';
+import { DirectoryStorage } from '../../src/control/acme/directory-storage.ts';
+import { storeCertificate } from '../../src/control/acme/records.ts';
+import { makeAuthority, makeCertificate } from '../support/certificates.ts';
+import { makeFolder } from '../support/folder.ts';
 import { httpsGet } from '../support/https-get.ts';
 import { needPart, partPath } from '../support/parts.ts';
+import { LAUNCHER } from '../support/portico.ts';
 import { type FilePortico, fileHead, type Ground, startByFile } from '../support/portico-file.ts';
 import { freePort } from '../support/ports.ts';
+import { startProcess } from '../support/process.ts';
 
 const NAME = 'door.test';
 const SITE = `hosts:
   ${NAME}:
     hsts: { days: 365, includeSubdomains: true }
     routes:
-      - reply: { status: 200, body: here }
+      - path: /here
+        reply: { status: 200, body: here }
       - path: /own
         reply: { status: 200, body: here }
         response: { set: { Strict-Transport-Security: max-age=1 } }
@@ -32,7 +38,7 @@ async function shake(door: FilePortico, version: 'TLSv1.2' | 'TLSv1.3', session?
   });
   const given = session ?? ((await once(socket, 'session')) as [Buffer])[0];
   // The server has said who it is only when this has come.
-  socket.write(`GET / HTTP/1.1\r\nHost: ${NAME}\r\nConnection: close\r\n\r\n`);
+  socket.write(`GET /here HTTP/1.1\r\nHost: ${NAME}\r\nConnection: close\r\n\r\n`);
   await once(socket, 'data');
   const resumed = socket.isSessionReused();
   socket.destroy();
@@ -50,17 +56,24 @@ t.test('sessions are resumed whichever worker answers, by TLS 1.2 and 1.3', asyn
 
 t.test('HSTS over TLS only, in place of what the route says only where that says nothing', async (t) => {
   const plain = await freePort();
-  const door = await startByFile(t, [NAME], (ground) => {
+  const door = await startByFile(t, [NAME, 'other.test'], (ground) => {
     return (
       fileHead(ground).replace('admin:', `  plain: { kind: plain, address: 127.0.0.1, port: ${plain} }\nadmin:`) + SITE
     );
   });
   const sent = async (path: string) =>
     (await httpsGet(door.httpsPort, NAME, path, door.certificate.ca)).headers['strict-transport-security'];
-  t.equal(await sent('/'), 'max-age=31536000; includeSubDomains');
+  t.equal(await sent('/here'), 'max-age=31536000; includeSubDomains');
   t.equal(await sent('/own'), 'max-age=1');
+  t.equal(await sent('/nowhere'), 'max-age=31536000; includeSubDomains', 'on our own 404, too');
+  t.equal(
+    (await httpsGet(door.httpsPort, 'other.test', '/here', door.certificate.ca)).headers['strict-transport-security'],
+    undefined,
+  );
   // Over fetch no Host of our own is sent.
-  const [answer] = (await once(get({ port: plain, headers: { Host: NAME } }), 'response')) as [IncomingMessage];
+  const [answer] = (await once(get({ port: plain, path: '/here', headers: { Host: NAME } }), 'response')) as [
+    IncomingMessage,
+  ];
   t.equal((await answer.toArray()).join(''), 'here');
   t.equal(answer.headers['strict-transport-security'], undefined);
 });
@@ -115,10 +128,31 @@ t.test('a .pfx alone, with its passphrase in a file', async (t) => {
   const text = readFileSync(door.file, 'utf8');
   door.write(text.replace(/cert: certificate\.pem\n +key: key\.pem/, 'cert: site.pfx\n    passwordFile: passphrase'));
   t.match(await door.command('reload'), { code: 0 });
-  t.equal((await httpsGet(door.httpsPort, NAME, '/', door.certificate.ca)).text, 'here');
+  t.equal((await httpsGet(door.httpsPort, NAME, '/here', door.certificate.ca)).text, 'here');
   t.match(await door.command('validate', '-T'), { stdout: /cert: .*site\.pfx\n +passwordFile: .*passphrase\n/ });
   door.write(text.replace(/cert: certificate\.pem\n +key: key\.pem/, 'cert: site.pfx'));
   const stderr =
     /site\.pfx is a PKCS#12 store, and no passphrase is given \(set certificates\[0\]\.passwordFile to a file/;
   t.match(await door.command('reload'), { code: 1, stderr });
+});
+
+t.test('cert list without an instance shows what was issued, too, and what was not yet', async (t) => {
+  const folder = makeFolder(t, 'list');
+  const issuer = await makeAuthority();
+  const issued = await makeCertificate({ names: [NAME], issuer, validTo: 40.5 });
+  const chain = issued.certificate + issuer.certificate;
+  const storage = new DirectoryStorage(join(folder, 'acme'));
+  const directory = 'https://acme.example/directory';
+  await storeCertificate(storage, NAME, { directory, chain, key: issued.key });
+  const { exited, stdout, stderr } = await startProcess(t, {
+    ...{ command: process.execPath, args: [LAUNCHER, 'cert', 'list'], cwd: folder },
+    env: {
+      ...{ FRONTEND_DNS: NAME, FRONTEND_SERVICE: 'frontend', BACKEND_DNS: `api.${NAME}`, BACKEND_SERVICE: 'backend' },
+      ...{ ACME_DIRECTORY: directory, CERTS_DIR: folder, PORTICO_SOCKET: join(folder, 'none.sock') },
+    },
+  });
+  t.match(await exited, { code: 0 }, stderr());
+  t.match(stdout(), /^names +issuer +days left +source +state\ndoor\.test +CN=Test root +40 +acme +ok\n/);
+  t.match(stdout(), /\nnote: api\.door\.test has no certificate yet: one is issued when Portico runs\n$/);
+  t.notMatch(stdout(), 'PRIVATE KEY');
 });

@@ -7,6 +7,8 @@ import { loadX509 } from '../../src/control/local-authority.ts';
 const DAY = 86_400_000;
 /** RFC 6962 §3.3. */
 const LOG_STAMPS = '1.3.6.1.4.1.11129.2.4.2';
+/** RFC 7633 §6. */
+const TLS_FEATURE = '1.3.6.1.5.5.7.1.24';
 
 type CryptoKeyPair = webcrypto.CryptoKeyPair;
 
@@ -38,6 +40,10 @@ export interface TestCertificateOptions {
   readonly purposes?: readonly string[];
   /** Where its issuer's certificate is. */
   readonly issuerUrl?: string;
+  /** Where its issuer is asked about it by OCSP. */
+  readonly responderUrl?: string;
+  /** It demands a stapled OCSP answer (RFC 7633). */
+  readonly mustStaple?: boolean;
   /** It bears (empty) stamps of public logs, as those of public authorities do. */
   readonly logStamps?: boolean;
 }
@@ -69,9 +75,17 @@ export async function makeCertificate(options: TestCertificateOptions = {}): Pro
       await x509.AuthorityKeyIdentifierExtension.create(signer.publicKey),
       ...(general.length > 0 ? [new x509.SubjectAlternativeNameExtension(general)] : []),
       ...(options.purposes === undefined ? [] : [new x509.ExtendedKeyUsageExtension([...options.purposes])]),
-      ...(options.issuerUrl === undefined
+      ...(options.issuerUrl === undefined && options.responderUrl === undefined
         ? []
-        : [new x509.AuthorityInfoAccessExtension({ caIssuers: new x509.GeneralName('url', options.issuerUrl) })]),
+        : [
+            new x509.AuthorityInfoAccessExtension({
+              ...(options.issuerUrl === undefined ? {} : { caIssuers: new x509.GeneralName('url', options.issuerUrl) }),
+              ...(options.responderUrl === undefined
+                ? {}
+                : { ocsp: new x509.GeneralName('url', options.responderUrl) }),
+            }),
+          ]),
+      ...(options.mustStaple === true ? [new x509.Extension(TLS_FEATURE, false, Uint8Array.of(0x30, 3, 2, 1, 5))] : []),
       ...(options.logStamps === true ? [new x509.Extension(LOG_STAMPS, false, Uint8Array.of(4, 2, 0, 0))] : []),
     ],
   });

@@ -40,6 +40,7 @@ export function partPath(name: string): string {
 }
 
 const SPELLINGS: Readonly<Record<string, readonly string[]>> = {
+  testssl: ['testssl', 'testssl.sh'],
   chromium: ['chromium', 'chromium-browser', 'google-chrome', '/usr/bin/chromium'],
 };
 

@@ -5,7 +5,7 @@ import type { ChallengeType, Issuance, Issuer } from '../configuration.ts';
 import { Advice } from './advice.ts';
 import type { AcmeClient, Means } from './client.ts';
 import { DnsAnswers } from './dns-answers.ts';
-import { type Answering, issue, type PlacedOrder, problemOfChain, rehearse, splitChain } from './issue.ts';
+import { type Answering, issue, type PlacedOrder, rehearse } from './issue.ts';
 import type { OrderCounts } from './measures.ts';
 import {
   type Course,
@@ -18,6 +18,7 @@ import {
 } from './records.ts';
 import { backoff, restAfterIssue } from './renewal.ts';
 import { StorageError } from './storage.ts';
+import { toLoaded } from './stored.ts';
 import { IssuerError } from './transport.ts';
 
 /** Another process of the same store may have renewed: we look this often, at least. In ms. */
@@ -268,18 +269,10 @@ export class Keeper {
 
   /** False when it cannot be served. */
   #take(stored: StoredCertificate): boolean {
-    if (problemOfChain(stored.chain, this.name, stored.key, Number.NEGATIVE_INFINITY) !== undefined) return false;
-    const [leaf] = splitChain(stored.chain);
-    const { chain, key } = stored;
+    const loaded = toLoaded(this.name, stored);
+    if (loaded === undefined) return false;
     this.#stored = stored;
-    this.loaded = {
-      origin: 'acme',
-      place: this.name,
-      certificate: { names: [this.name], chain, key },
-      issuer: leaf!.issuer.split('\n').join(', '),
-      notBefore: leaf!.validFromDate,
-      notAfter: leaf!.validToDate,
-    };
+    this.loaded = loaded;
     return true;
   }
 

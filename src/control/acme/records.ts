@@ -33,6 +33,11 @@ export interface Course {
 const certificateName = (name: string) => `certificates/${fileName(name)}.json`;
 const courseName = (name: string) => `courses/${fileName(name)}.json`;
 
+/** All that the store has of a name. */
+export function storedNames(name: string): readonly string[] {
+  return [certificateName(name), courseName(name)];
+}
+
 /** `_` is no label of a name that anybody could ask for. */
 export function fileName(name: string): string {
   return name.replace(/^\*/, '_');

@@ -1,0 +1,27 @@
+// What the store has of a name, as a certificate that can be served.
+
+import type { LoadedCertificate } from '../certificate-source.ts';
+import { problemOfChain, splitChain } from './issue.ts';
+import { loadCertificate, type StoredCertificate } from './records.ts';
+import type { Storage } from './storage.ts';
+
+/** undefined: it cannot be served. Whether it is valid now is another question. */
+export function toLoaded(name: string, { chain, key }: StoredCertificate): LoadedCertificate | undefined {
+  if (problemOfChain(chain, name, key, Number.NEGATIVE_INFINITY) !== undefined) return undefined;
+  const [leaf, issuedBy] = splitChain(chain);
+  return {
+    origin: 'acme',
+    place: name,
+    certificate: { names: [name], chain, key },
+    issuer: leaf!.issuer.split('\n').join(', '),
+    notBefore: leaf!.validFromDate,
+    notAfter: leaf!.validToDate,
+    ...(issuedBy === undefined ? {} : { issuedBy }),
+  };
+}
+
+/** undefined: none was issued, or it cannot be served. Rejects with a StorageError. */
+export async function loadIssued(storage: Storage, name: string): Promise<LoadedCertificate | undefined> {
+  const stored = await loadCertificate(storage, name);
+  return stored === undefined ? undefined : toLoaded(name, stored);
+}
