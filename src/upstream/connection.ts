@@ -3,9 +3,8 @@
 import type { Socket } from 'node:net';
 import { ResponseParser } from '../codec/http1-response.ts';
 import { plainAddress } from '../http/forwarded.ts';
+import { ReadBuffers } from './read-buffers.ts';
 
-/** What one read takes from the kernel, in bytes. */
-const READ_SIZE = 64 * 1024;
 /** Smaller reads are copied out; a larger one is lent, and read over only when whoever took it is done (Receiver.onChunk). */
 const MAX_COPIED = 16 * 1024;
 /** Of an answer's head, in bytes: an SSO answer with its cookies fits, an attack on our memory does not. */
@@ -39,11 +38,13 @@ export class UpstreamConnection {
   /** The upstream ended it while nothing ran. */
   onEndedIdle: () => void = () => {};
   #error: Error | undefined;
+  readonly #buffers = new ReadBuffers();
 
   /** For net.connect: how its socket reads. While it is paused the buffer keeps what was read last. */
   readonly reading = Object.freeze({
-    buffer: Buffer.allocUnsafeSlow(READ_SIZE),
+    buffer: (): Uint8Array => this.#buffers.next(this.running !== undefined),
     callback: (length: number, buffer: Uint8Array): boolean => {
+      this.#buffers.note(length === buffer.length);
       const bytes = buffer.subarray(0, length);
       this.onData(length <= MAX_COPIED ? Buffer.from(bytes) : (bytes as Buffer));
       return true;
@@ -104,6 +105,7 @@ export class UpstreamConnection {
   onClose(): void {
     const { running } = this;
     this.running = undefined;
+    this.#buffers.end();
     running?.onClose(this.#error);
     this.onGone();
   }
