@@ -3,6 +3,7 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import type { Headers } from '../http/headers.ts';
+import { BLOCK_SIZE, giveBlock, takeBlock } from '../model/blocks.ts';
 import {
   type ByteStream,
   type Downstream,
@@ -27,6 +28,8 @@ const STREAM_WINDOW = 256 * 1024;
 const CONNECTION_WINDOW = 1024 * 1024;
 /** Larger heads of answers break the stream; SSO answers come near to 64 KiB. */
 const MAX_SENT_HEAD = 256 * 1024;
+/** Smaller chunks are not worth a block. In bytes. */
+const SMALL = 16 * 1024;
 
 /** Serves a connection on which HTTP/2 was agreed. */
 export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessions: Set<ServerHttp2Session>): void {
@@ -137,7 +140,15 @@ class Http2Downstream implements Downstream {
   write(chunk: Uint8Array): boolean {
     if (this.#stream.destroyed || this.#stream.closed || this.#ended) return true;
     // It is lent, and node:http2 keeps it until the client's window opens.
-    return this.#stream.write(Buffer.from(chunk));
+    if (chunk.length < SMALL) return this.#stream.write(Buffer.from(chunk));
+    let isTaken = true;
+    for (let at = 0; at < chunk.length; at += BLOCK_SIZE) {
+      const part = chunk.subarray(at, at + BLOCK_SIZE);
+      const block = takeBlock();
+      block.set(part);
+      isTaken = this.#stream.write(block.subarray(0, part.length), () => giveBlock(block));
+    }
+    return isTaken;
   }
 
   end(trailers: Headers): void {

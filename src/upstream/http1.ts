@@ -3,6 +3,7 @@
 import { EVENT, type Event } from '../codec/http1-message.ts';
 import { chunkSize, fieldLines, lastChunk, requestLine } from '../codec/http1-write.ts';
 import { firstValue, type Headers } from '../http/headers.ts';
+import { giveBlock, takeBlock } from '../model/blocks.ts';
 import {
   type Attempt,
   NO_BODY,
@@ -14,7 +15,6 @@ import {
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, Limits } from '../model/snapshot.ts';
 import type { Leaving, Turn } from '../model/turn.ts';
-import { giveBlock, takeBlock } from './blocks.ts';
 import type { Running, UpstreamConnection } from './connection.ts';
 import { Connections, type Seeker } from './connections.ts';
 import { Resolver } from './resolver.ts';

@@ -1,7 +1,7 @@
 // Blocks: one that was given back is taken again, and no more are kept than is worth it.
 
 import t from 'tap';
-import { giveBlock, takeBlock } from '../../src/upstream/blocks.ts';
+import { giveBlock, takeBlock } from '../../src/model/blocks.ts';
 
 t.test('a free block is used again', async (t) => {
   const block = takeBlock();

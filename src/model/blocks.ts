@@ -1,7 +1,7 @@
-// Blocks: the buffers in which uploads leave, used again and again. New ones lie outside of the heap, and many keep the collector marking.
+// Blocks: buffers for what is copied on its way, used again and again. New ones lie outside of the heap, and many keep the collector marking.
 
-/** What leaves in one write, in bytes. */
-const BLOCK_SIZE = 64 * 1024;
+/** In bytes. */
+export const BLOCK_SIZE = 64 * 1024;
 /** So many are kept when they are free. */
 const MAX_FREE = 64;
 
