@@ -13,6 +13,7 @@ import {
   type RequestHead,
   UNTIL_END,
 } from '../model/exchange.ts';
+import type { Leaving } from '../model/turn.ts';
 import type { Door } from '../proxy/door.ts';
 import {
   handle,
@@ -79,7 +80,7 @@ function begin(
   flags: number,
   rawHeaders: readonly string[],
 ): void {
-  const downstream = new Http2Downstream(stream);
+  const downstream = new Http2Downstream(door, stream);
   const head = readHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
   const exchange = new Exchange(origin, downstream, head, Date.now(), door.now());
   downstream.exchange = exchange;
@@ -104,41 +105,51 @@ function begin(
   handle(door, exchange);
 }
 
-class Http2Downstream implements Downstream {
+class Http2Downstream implements Downstream, Leaving {
   exchange!: Exchange;
   aborted = false;
+  readonly #door: Door;
   readonly #stream: ServerHttp2Stream;
+  /** The head, and the bytes behind it, that leave at the end of this turn, or sooner with what follows. */
+  #fields: string[] | undefined;
+  #bytes: Buffer | undefined;
   #trailers: Headers = [];
   #ended = false;
+  /** It is called at the end of the turn. */
+  #leaving = false;
 
-  constructor(stream: ServerHttp2Stream) {
+  constructor(door: Door, stream: ServerHttp2Stream) {
+    this.#door = door;
     this.#stream = stream;
   }
 
   inform(status: number, headers: Headers): void {
     const stream = this.#stream;
-    if (stream.destroyed || stream.closed || stream.headersSent) return;
+    if (this.#isGone || stream.headersSent) return;
     this.#send(() => stream.additionalHeaders({ ':status': status, ...grouped(headers) }));
   }
 
   respond(status: number, headers: Headers): void {
-    const stream = this.#stream;
-    if (stream.destroyed || stream.closed) return;
+    if (this.#isGone) return;
     const fields: string[] = [':status', String(status)];
     for (let i = 0; i < headers.length; i += 2) fields.push(headers[i]!.toLowerCase(), headers[i + 1]!);
     if (this.exchange.head.method === 'HEAD' || status === 204 || status === 304) {
       this.#ended = true;
-      this.#send(() => stream.respond(fields as never, { endStream: true }));
+      this.#send(() => this.#stream.respond(fields as never, { endStream: true }));
       this.#stopRequest();
       return;
     }
-    // With trailers awaited node:http2 ends nothing by itself. Without, close(code) sends END_STREAM ahead of the reset,
-    // and a truncated answer looks whole.
-    this.#send(() => stream.respond(fields as never, { waitForTrailers: true }));
+    this.#fields = fields;
+    this.#leaveSoon();
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.#stream.destroyed || this.#stream.closed || this.#ended) return true;
+    if (this.#isGone || this.#ended) return true;
+    if (chunk.length < SMALL && this.#fields !== undefined && this.#bytes === undefined) {
+      this.#bytes = Buffer.from(chunk);
+      return true;
+    }
+    this.#begin();
     // It is lent, and node:http2 keeps it until the client's window opens.
     if (chunk.length < SMALL) return this.#stream.write(Buffer.from(chunk));
     let isTaken = true;
@@ -152,15 +163,34 @@ class Http2Downstream implements Downstream {
   }
 
   end(trailers: Headers): void {
-    if (this.#stream.destroyed || this.#stream.closed || this.#ended) return;
+    if (this.#isGone || this.#ended) return;
     this.#ended = true;
     this.#trailers = trailers;
-    this.#stream.end();
+    if (this.#fields === undefined) this.#stream.end();
   }
 
-  /** A stream that is reset says that it failed, and node:http2 takes no head back. */
   retract(): boolean {
-    return false;
+    if (this.#fields === undefined || this.#isGone) return false;
+    this.#fields = undefined;
+    this.#bytes = undefined;
+    return true;
+  }
+
+  leave(): void {
+    this.#leaving = false;
+    if (this.#isGone || this.#fields === undefined) return;
+    // One that is whole cannot be broken off, and costs less without waiting for trailers.
+    if (this.#ended && this.#trailers.length === 0 && this.exchange.requestEnded) {
+      const fields = this.#fields;
+      this.#fields = undefined;
+      this.#send(() => {
+        this.#stream.respond(fields as never);
+        this.#stream.end(this.#bytes);
+      });
+    } else {
+      this.#begin();
+      if (this.#ended) this.#stream.end();
+    }
   }
 
   abort(): void {
@@ -185,6 +215,29 @@ class Http2Downstream implements Downstream {
     if (this.aborted || stream.destroyed || stream.closed) return;
     this.#send(() => stream.sendTrailers(grouped(this.#trailers)));
     this.#stopRequest();
+  }
+
+  get #isGone(): boolean {
+    return this.#stream.destroyed || this.#stream.closed;
+  }
+
+  #leaveSoon(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    this.#door.turn.leaveSoon(this);
+  }
+
+  /**
+   * Sends the head, and what waits behind it. With trailers awaited node:http2 ends nothing by itself. Without, close(code) sends
+   * END_STREAM ahead of the reset, and a truncated answer looks whole.
+   */
+  #begin(): void {
+    const fields = this.#fields;
+    if (fields === undefined) return;
+    this.#fields = undefined;
+    this.#send(() => this.#stream.respond(fields as never, { waitForTrailers: true }));
+    if (this.#bytes !== undefined && !this.#isGone) this.#stream.write(this.#bytes);
+    this.#bytes = undefined;
   }
 
   /**
