@@ -124,6 +124,7 @@ export interface Attempt {
   readonly address: string;
   /** Milliseconds from the start of the attempt to a usable connection. */
   readonly connectTime: number;
+  /** Copies the chunk. False: no more is wanted until onDrain. */
   write(chunk: Uint8Array): boolean;
   end(trailers: Headers): void;
   pause(): void;
@@ -149,6 +150,7 @@ export interface Receiver {
 
 /** The part of the spine that acts on an exchange: told what comes from the client after the head. */
 export interface Acting {
+  /** The bytes are lent until it returns. */
   onRequestChunk(chunk: Uint8Array): void;
   onRequestEnd(trailers: Headers): void;
   onDownstreamDrain(): void;
