@@ -1,7 +1,9 @@
 // The admin listener: the health of this instance, for orchestrators and for people. On loopback unless told otherwise.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Server } from 'node:net';
 import type { Family } from '../model/measures.ts';
+import { whenQuiet } from '../model/quiet.ts';
 import type { Scrape } from '../telemetry/scrape.ts';
 import { SHARES_PORTS } from './ports.ts';
 
@@ -25,6 +27,8 @@ export interface Told {
 }
 
 export interface Admin {
+  /** Accepts nothing more, as another instance that shares the port takes what comes. Resolves when that holds. */
+  handOver(): Promise<void>;
   close(): void;
 }
 
@@ -43,12 +47,25 @@ export async function openAdmin(host: string, port: number, told: Told): Promise
       bound();
     });
   });
+  let accepted = 0;
+  server.on('connection', () => {
+    accepted++;
+  });
+  const close = () => {
+    // That of node:http would also cut who was accepted and has not asked yet. An answer under way may end.
+    Server.prototype.close.call(server);
+    setTimeout(() => server.closeAllConnections(), LAST_ANSWERS).unref();
+  };
   return {
-    close: () => {
-      server.close();
-      // An answer under way may end.
-      setTimeout(() => server.closeAllConnections(), LAST_ANSWERS).unref();
+    handOver: async () => {
+      await whenQuiet(
+        () => accepted,
+        () => performance.now(),
+        (run) => setImmediate(run),
+      );
+      close();
     },
+    close,
   };
 }
 

@@ -82,6 +82,8 @@ class Supervisor {
   #draining = false;
   /** Another instance starts beside this one, to take over. */
   #hasHeir = false;
+  /** It serves, and this one drains. */
+  #handsOver = false;
   readonly #end = Promise.withResolvers<number>();
 
   constructor(configuration: Configuration, load: () => Configuration, log: Log) {
@@ -233,11 +235,11 @@ class Supervisor {
     const deadline = this.#snapshots.configuration.limits.drainTimeout;
     this.#log.info('handing over: nothing new is accepted, what is open may end', { deadline_ms: deadline });
     // Its place and its ports are the other one's from here on, and so is the word with systemd.
+    this.#handsOver = true;
     this.#control?.close();
-    this.#admin?.close();
     this.#snapshots.stop();
     await this.#snapshots.settled;
-    await this.#workers.close();
+    await Promise.all([this.#admin?.handOver(), this.#workers.close()]);
     this.#endBy(this.#drainWorkers(deadline, true));
     return { ...(await this.#tell()), ok: true };
   }
@@ -309,7 +311,8 @@ class Supervisor {
       { name: 'configuration', ok: this.#snapshots.generation > 0, ...reloaded },
       { name: 'listeners', ok: this.#started && serving > 0, detail: `${serving} of ${wanted} workers serve` },
       this.#snapshots.certificates.check(this.#snapshots.configuration.listeners.some(({ kind }) => kind === 'tls')),
-      { name: 'not-draining', ok: !this.#draining },
+      // Whoever was accepted before the other one had the port asks about both.
+      { name: 'not-draining', ok: !this.#draining || this.#handsOver },
       ...upstreamChecks(await this.#workers.families()),
     ];
   }

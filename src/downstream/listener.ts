@@ -1,12 +1,13 @@
 // Listeners: an address bound, its connections told apart (TLS or not, HTTP/1.1 or HTTP/2), and its orderly end.
 
 import type { ServerHttp2Session } from 'node:http2';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { looksLikeProxyHeader, type ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
 import type { ClientProof, Origin } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
+import { whenQuiet } from '../model/quiet.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 import { rejectConnection } from '../proxy/reject.ts';
@@ -110,7 +111,15 @@ export async function openListener(
     get connections() {
       return sockets.size;
     },
-    stopAccepting: () => closeWhenQuiet(server, () => accepted),
+    stopAccepting: async () => {
+      await whenQuiet(
+        () => accepted,
+        () => performance.now(),
+        (run) => setImmediate(run),
+      );
+      // Its callback would wait for the end of the last connection.
+      server.close();
+    },
     renew: (renewed, next, nextTable) => {
       senders.renew(renewed);
       if (nextTable === undefined) return;
@@ -128,35 +137,6 @@ export async function openListener(
       for (const socket of sockets) socket.destroy();
     },
   };
-}
-
-/** A turn of the event loop this short (ms), in which nothing came, ends with an empty queue as surely as we can know. */
-const QUIET_TURN = 0.1;
-/** Under load turns are longer: after each of these times (ms) one twice as long is good enough, and after the last any is. */
-const QUIET_PATIENCE = 100;
-const QUIET_WITHIN = 1_000;
-
-/**
- * Closes it at a moment when its queue is empty: Linux resets the connections that wait in the queue of a listener that is
- * closed, unless net.ipv4.tcp_migrate_req says that another one of the port gets them (docs/decisions/0009-takeover.md).
- */
-function closeWhenQuiet(server: Server, accepted: () => number): Promise<void> {
-  const begin = performance.now();
-  return new Promise((closed) => {
-    const turn = (before: number, since: number) => {
-      const now = performance.now();
-      const enough = QUIET_TURN * 2 ** ((now - begin) / QUIET_PATIENCE);
-      const isQuiet = accepted() === before && now - since < enough;
-      if (!isQuiet && now - begin < QUIET_WITHIN) {
-        setImmediate(turn, accepted(), now);
-        return;
-      }
-      // Its callback would wait for the end of the last connection.
-      server.close();
-      closed();
-    };
-    setImmediate(turn, -1, 0);
-  });
 }
 
 /** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */

@@ -163,3 +163,16 @@ t.test('close ends the connections and frees the port', async (t) => {
   server.close();
   t.pass('closed and bound anew');
 });
+
+t.test('handed over, it takes nobody new and answers who was there before', async (t) => {
+  const own = await freePort();
+  const leaving = await openAdmin('127.0.0.1', own, told);
+  t.teardown(() => leaving.close());
+  const early = connect(own, '127.0.0.1');
+  t.teardown(() => early.destroy());
+  await once(early, 'connect');
+  await leaving.handOver();
+  early.write('GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 200 OK\r\n/);
+  await t.rejects(ask(own, '/readyz'), { code: 'ECONNREFUSED' });
+});
