@@ -125,7 +125,7 @@ class Http2Downstream implements Downstream, Leaving {
 
   inform(status: number, headers: Headers): void {
     const stream = this.#stream;
-    if (this.#isGone || stream.headersSent) return;
+    if (this.#isGone || stream.headersSent || this.#fields !== undefined) return;
     this.#send(() => stream.additionalHeaders({ ':status': status, ...grouped(headers) }));
   }
 

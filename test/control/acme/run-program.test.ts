@@ -52,7 +52,7 @@ t.test('it gets its input, no shell in between, and none of our variables', asyn
   t.match(text, /^PATH=/m);
   t.match(text, /^\/$/m);
   t.notMatch(text, /hidden/);
-  const args = ['-c', `printf %s "$1" > ${out}`, 'sh', '; touch /tmp/x `id` $(id)'];
+  const args = ['-c', `printf %s "$1" > ${out}`, 'sh', '; exit 1 `id` $(id)'];
   await runProgram({ title: 'x', command: '/bin/sh', args }, new TestClock(), NEVER);
   t.equal(readFileSync(out, 'utf8'), args[3]);
 });
