@@ -7,6 +7,7 @@ import type { CertificateSource, Finding, LoadedCertificate, Origin } from './ce
 import type { CertificatePair } from './configuration.ts';
 import { FileWatch, WatchedFiles } from './file-watch.ts';
 import { ConfigError, type Problem } from './problem.ts';
+import { ToldFindings } from './told-findings.ts';
 
 /** How long a pair may be bad before that is said: a certificate may come well before its key. */
 export const GRACE = 15_000;
@@ -24,9 +25,8 @@ export class CertificateFiles implements CertificateSource {
   readonly #wantedNames: readonly string[];
   readonly #origin: Origin;
   readonly #watch = new FileWatch((now) => this.look(now));
-  #changed: () => void = () => {};
+  readonly #told = new ToldFindings();
   #now: Date;
-  #told = '';
 
   /** Reads all pairs. Throws a ConfigError with every problem found. */
   constructor(pairs: readonly CertificatePair[], wantedNames: readonly string[], now: Date, origin: Origin = 'file') {
@@ -65,13 +65,12 @@ export class CertificateFiles implements CertificateSource {
 
   /** Calls back after a look that found something, without looking by itself. */
   listen(changed: () => void): void {
-    this.#changed = changed;
-    this.#told = this.#codes();
+    this.#told.begin(changed, this.findings());
   }
 
   stop(): void {
     this.#watch.stop();
-    this.#changed = () => {};
+    this.#told.end();
   }
 
   /**
@@ -89,7 +88,7 @@ export class CertificateFiles implements CertificateSource {
       const { rejected } = each;
       if (rejected !== undefined && now.getTime() - rejected.since >= GRACE) rejected.told = true;
     }
-    this.#tell(swapped);
+    this.#told.tell(this.findings(), swapped);
     return isMoving;
   }
 
@@ -134,21 +133,6 @@ export class CertificateFiles implements CertificateSource {
     if (lost.length === 0 || !isCurrent(leaf, now)) return undefined;
     const hint = 'put one with these names there; if it is meant so, portico reload takes it as it is';
     return { place, message: `${file} does not cover ${lost.join(', ')}, as the one in force does`, hint };
-  }
-
-  /** Calls back when certificates changed, or what there is to say. */
-  #tell(swapped: boolean): void {
-    const codes = this.#codes();
-    if (!swapped && codes === this.#told) return;
-    this.#told = codes;
-    this.#changed();
-  }
-
-  /** What would be told; of a text that counts the days only the kind. */
-  #codes(): string {
-    return this.findings()
-      .map(({ code, place, message }) => (code === 'not-used' ? `${code} ${place} ${message}` : `${code} ${place}`))
-      .join('\n');
   }
 }
 

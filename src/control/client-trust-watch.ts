@@ -7,6 +7,7 @@ import { type LoadedTrust, loadClientTrust } from './client-trust.ts';
 import { type ClientTrustFiles, trustKey } from './configuration.ts';
 import { FileWatch, WatchedFiles } from './file-watch.ts';
 import { ConfigError, type Problem } from './problem.ts';
+import { ToldFindings } from './told-findings.ts';
 
 interface Watched {
   readonly named: ClientTrustFiles;
@@ -22,9 +23,8 @@ export class ClientTrustSource implements CertificateSource {
   readonly #all: ReadonlyMap<string, Watched>;
   readonly #watch = new FileWatch((now) => this.look(now));
   #trusts: ReadonlyMap<string, ClientTrust>;
-  #changed: () => void = () => {};
+  readonly #told = new ToldFindings();
   #now: Date;
-  #told = '';
 
   /** Reads all of them. Throws a ConfigError with every problem found. */
   constructor(wanted: readonly ClientTrustFiles[], now: Date) {
@@ -69,13 +69,12 @@ export class ClientTrustSource implements CertificateSource {
 
   /** Calls back after a look that found something, without looking by itself. */
   listen(changed: () => void): void {
-    this.#changed = changed;
-    this.#told = this.#codes();
+    this.#told.begin(changed, this.findings());
   }
 
   stop(): void {
     this.#watch.stop();
-    this.#changed = () => {};
+    this.#told.end();
   }
 
   /** Looks at all files once. Resolves to true when there is a change that is to be looked at again soon. */
@@ -92,11 +91,7 @@ export class ClientTrustSource implements CertificateSource {
       if (each.rejected !== undefined && now.getTime() - each.rejected.since >= GRACE) each.rejected.told = true;
     }
     if (isNew) this.#trusts = this.#collect();
-    const codes = this.#codes();
-    if (isNew || codes !== this.#told) {
-      this.#told = codes;
-      this.#changed();
-    }
+    this.#told.tell(this.findings(), isNew);
     return isMoving;
   }
 
@@ -125,13 +120,6 @@ export class ClientTrustSource implements CertificateSource {
 
   #collect(): ReadonlyMap<string, ClientTrust> {
     return new Map([...this.#all].map(([key, { inForce }]) => [key, inForce.trust]));
-  }
-
-  /** What would be told; of a text that counts down only the kind. */
-  #codes(): string {
-    return this.findings()
-      .map(({ code, place, message }) => (code === 'not-used' ? `${code} ${place} ${message}` : `${code} ${place}`))
-      .join('\n');
   }
 }
 
