@@ -6,6 +6,7 @@ import { RequestParser } from '../codec/http1-request.ts';
 import { firstValue } from '../http/headers.ts';
 import { type ByteStream, Exchange, NO_BODY, type Origin, type RequestHead, UNTIL_END } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
+import type { Roster } from '../model/roster.ts';
 import type { Limits } from '../model/snapshot.ts';
 import type { Door, Watched } from '../proxy/door.ts';
 import {
@@ -31,10 +32,10 @@ interface Carrier extends Socket {
 }
 
 /** Serves a connection on which HTTP/1 is spoken; it is one of `connections` while it lives. */
-export function serveHttp1(socket: Socket, origin: Origin, door: Door, connections: Set<Http1Connection>): void {
+export function serveHttp1(socket: Socket, origin: Origin, door: Door, connections: Roster<Http1Connection>): void {
   const connection = new Http1Connection(socket, origin, door);
-  connections.add(connection);
-  socket.once('close', () => connections.delete(connection));
+  const place = connections.add(connection);
+  socket.once('close', () => connections.remove(place));
 }
 
 /** One connection. It reads one request at a time: what a client sends ahead waits until its answer is complete. */
@@ -46,6 +47,8 @@ export class Http1Connection implements Watched, AnsweringConnection {
   readonly #origin: Origin;
   readonly #parser: RequestParser;
   readonly #inPlace: boolean;
+  /** Among those whose deadlines are looked at; -1 when it is released. */
+  #place: number;
   #current: Http1Downstream | undefined;
   /** Requests that were begun. */
   #count = 0;
@@ -67,7 +70,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
     this.#origin = origin;
     this.#parser = new RequestParser({ startLine: limits.requestLineBytes, head: limits.headBytes });
     this.deadline = door.now() + limits.headTimeout;
-    door.watched.add(this);
+    this.#place = door.watched.add(this);
     this.socket.porticoConnection = this;
     this.#inPlace = readInPlace(socket, onRead);
     socket.on('data', onData);
@@ -108,7 +111,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
 
   onClose(): void {
     this.#ending = true;
-    this.door.watched.delete(this);
+    this.#stopWatch();
     const current = this.#current;
     this.#current = undefined;
     if (current !== undefined) onDownstreamGone(this.door, current.exchange);
@@ -188,7 +191,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
     const { socket } = this;
     this.#ending = true;
     this.#current = undefined;
-    this.door.watched.delete(this);
+    this.#stopWatch();
     socket.pause();
     socket.removeListener('data', onData);
     socket.removeListener('end', onEnd);
@@ -214,6 +217,11 @@ export class Http1Connection implements Watched, AnsweringConnection {
   /** The request has been read, and its answer is not complete. */
   get #isWaiting(): boolean {
     return this.#current?.requestDone === true;
+  }
+
+  #stopWatch(): void {
+    this.door.watched.remove(this.#place);
+    this.#place = -1;
   }
 
   #awaitHead(): void {

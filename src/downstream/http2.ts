@@ -13,6 +13,7 @@ import {
   type RequestHead,
   UNTIL_END,
 } from '../model/exchange.ts';
+import type { Roster } from '../model/roster.ts';
 import type { Leaving } from '../model/turn.ts';
 import type { Door } from '../proxy/door.ts';
 import {
@@ -33,7 +34,7 @@ const MAX_SENT_HEAD = 256 * 1024;
 const SMALL = 16 * 1024;
 
 /** Serves a connection on which HTTP/2 was agreed. */
-export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessions: Set<ServerHttp2Session>): void {
+export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessions: Roster<ServerHttp2Session>): void {
   const { limits } = door.active;
   // A session ends with its client's side.
   socket.allowHalfOpen = false;
@@ -50,9 +51,9 @@ export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessio
       enablePush: false,
     },
   }) as ServerHttp2Session;
-  sessions.add(session);
+  const place = sessions.add(session);
   session.setLocalWindowSize(CONNECTION_WINDOW);
-  session.on('close', () => sessions.delete(session));
+  session.on('close', () => sessions.remove(place));
   // Broken sessions end their streams, each of which is told by its own 'close'.
   session.on('error', () => {});
   // A session without streams ends after the keep-alive time; one with a slow answer lives on.

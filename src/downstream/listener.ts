@@ -8,6 +8,7 @@ import { plainAddress } from '../http/forwarded.ts';
 import type { ClientProof, Origin } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import { whenQuiet } from '../model/quiet.ts';
+import { Roster } from '../model/roster.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 import { rejectConnection } from '../proxy/reject.ts';
@@ -56,8 +57,8 @@ export async function openListener(
   table: CertificateTable | undefined,
   share: boolean,
 ): Promise<OpenListener> {
-  const sessions = new Set<ServerHttp2Session>();
-  const connections = new Set<Http1Connection>();
+  const sessions = new Roster<ServerHttp2Session>();
+  const connections = new Roster<Http1Connection>();
   const server = createServer(SOCKET_OPTIONS);
   const senders = new ProxySenders(door, listener);
   const onSecure = (socket: TLSSocket, client?: ClientProof) => {
@@ -70,7 +71,7 @@ export async function openListener(
   const clientAuth = listener.kind === 'tls' ? new ClientAuthAcceptor(door, listener, table!, onSecure) : undefined;
   const acme = listener.kind === 'tls' ? new AcmeAcceptor(door) : undefined;
   const connectionLimits = new ConnectionLimits(door, listener.name);
-  const sockets = new Set<Socket>();
+  const sockets = new Roster<Socket>();
   let accepted = 0;
   server.on('connection', (socket: Socket) => {
     // An error that nobody hears ends the process; what it means is told by the close that follows.
@@ -82,8 +83,8 @@ export async function openListener(
       return;
     }
     if (!connectionLimits.admit(socket)) return;
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    const place = sockets.add(socket);
+    socket.once('close', () => sockets.remove(place));
     if (senders.owesHeader(socket)) senders.readHeader(socket, onSource);
     else if (connectionLimits.admitClient(socket, plainAddress(socket.remoteAddress))) begin(socket, undefined);
   });

@@ -150,6 +150,9 @@ export interface Receiver {
 
 /** The part of the spine that acts on an exchange: told what comes from the client after the head. */
 export interface Acting {
+  /** When `onDeadline` is called, of the steady clock, in ms; Infinity for never. */
+  readonly deadline: number;
+  onDeadline(): void;
   /** The bytes are lent until it returns. */
   onRequestChunk(chunk: Uint8Array): void;
   onRequestEnd(trailers: Headers): void;
@@ -182,6 +185,8 @@ export class Exchange {
   /** What upstreams are told of the client's certificate; undefined: the host asks for none. */
   clientFields: Headers | undefined;
   acting: Acting | undefined;
+  /** Among those of the door. */
+  place = -1;
 
   requestEnded = false;
   /** The final head was sent. */

@@ -4,6 +4,7 @@ import { Files } from '../files/serve.ts';
 import { trustOf } from '../http/forwarded.ts';
 import type { Exchange, Transport } from '../model/exchange.ts';
 import type { Family } from '../model/measures.ts';
+import { Roster } from '../model/roster.ts';
 import type { ClientTrust, Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
 import type { Turn } from '../model/turn.ts';
 import type { EndpointState } from '../policy/balance.ts';
@@ -56,10 +57,11 @@ export class Door {
   readonly now: () => number;
   readonly turn: Turn;
   readonly newId: () => string;
-  readonly exchanges = new Set<Exchange>();
-  readonly watched = new Set<Watched>();
+  /** Those under way; their deadlines are those of who acts on them. */
+  readonly exchanges = new Roster<Exchange>();
+  readonly watched = new Roster<Watched>();
   /** Closes each open tunnel. */
-  readonly tunnels = new Set<() => void>();
+  readonly tunnels = new Roster<() => void>();
   readonly #states = new Map<string, EndpointState>();
 
   constructor(snapshot: Snapshot, transport: Transport, log: Log, now: () => number, turn: Turn, newId: () => string) {
@@ -83,6 +85,7 @@ export class Door {
     const now = this.now();
     for (const each of this.watched) if (each.deadline <= now) each.onDeadline();
     for (const exchange of this.exchanges) {
+      if (exchange.acting !== undefined && exchange.acting.deadline <= now) exchange.acting.onDeadline();
       if (!exchange.answered || exchange.status === 101) continue;
       if (exchange.answeredAt === 0) exchange.answeredAt = now;
       else if (now - exchange.answeredAt > (exchange.route?.limits ?? this.active.limits).upstreamIdleTimeout) {

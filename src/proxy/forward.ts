@@ -20,7 +20,7 @@ import { increment, type PoolMetrics } from '../telemetry/metrics.ts';
 import { relay } from '../upstream/relay.ts';
 import { abortStalled, blame } from './blame.ts';
 import { Delivery, type Outlet, type OutletReceiver } from './delivery.ts';
-import type { Active, Door, LivePool, Watched } from './door.ts';
+import type { Active, Door, LivePool } from './door.ts';
 import { fail } from './reply.ts';
 import { Rewriting } from './rewriting.ts';
 import { settle } from './settle.ts';
@@ -31,7 +31,7 @@ const MAX_ATTEMPTS = 4;
 const LARGE_FIELD =
   'a request has a field of more than 8 KiB: many upstreams refuse such, often by a 400 without a reason';
 
-export class Forward implements Acting, Receiver, OutletReceiver, Watched {
+export class Forward implements Acting, Receiver, OutletReceiver {
   deadline = Number.POSITIVE_INFINITY;
   readonly #door: Door;
   readonly #exchange: Exchange;
@@ -111,7 +111,6 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
   }
 
   start(): void {
-    this.#door.watched.add(this);
     this.#try(false);
   }
 
@@ -170,7 +169,6 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
 
   release(): void {
     this.#released = true;
-    this.#door.watched.delete(this);
     this.#outlet?.stop();
     this.#attempt?.abort();
   }
@@ -266,7 +264,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
     this.deadline = Number.POSITIVE_INFINITY;
     if (first.length > 0) down.write(first);
     const close = relay(down, stream, this.#route.limits.tunnelIdleTimeout, (how) => {
-      this.#door.tunnels.delete(close);
+      this.#door.tunnels.remove(place);
       exchange.endedBy = how.by;
       exchange.bytesIn += how.up;
       exchange.bytesOut += how.down + first.length;
@@ -279,7 +277,7 @@ export class Forward implements Acting, Receiver, OutletReceiver, Watched {
       }
       settle(this.#door, exchange);
     });
-    this.#door.tunnels.add(close);
+    const place = this.#door.tunnels.add(close);
   }
 
   onFailure(failure: Failure, detail: string): void {

@@ -25,7 +25,7 @@ const ACME_TYPE = 'application/octet-stream';
 /** Takes an exchange from the downstream side, as soon as its head is read. */
 export function handle(door: Door, exchange: Exchange): void {
   const active = door.active;
-  door.exchanges.add(exchange);
+  exchange.place = door.exchanges.add(exchange);
   identify(door, active, exchange);
 
   const admitted = admit(exchange.head, active.limits);

@@ -9,10 +9,10 @@ import type { FilesAction, Route } from '../model/snapshot.ts';
 import type { Admitted } from '../policy/admit.ts';
 import { applyRules } from '../policy/header-rules.ts';
 import { abortStalled } from './blame.ts';
-import type { Door, Watched } from './door.ts';
+import type { Door } from './door.ts';
 import { fail } from './reply.ts';
 
-export class ServeFiles implements Acting, SendReceiver, Watched {
+export class ServeFiles implements Acting, SendReceiver {
   deadline = Number.POSITIVE_INFINITY;
   readonly #door: Door;
   readonly #exchange: Exchange;
@@ -58,7 +58,6 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
 
   release(): void {
     this.#released = true;
-    this.#door.watched.delete(this);
     this.#sending?.stop();
   }
 
@@ -112,7 +111,6 @@ export class ServeFiles implements Acting, SendReceiver, Watched {
       this.#sending.stop();
       return;
     }
-    this.#door.watched.add(this);
     this.#moveDeadline();
     exchange.status = answer.status;
     exchange.responded = true;

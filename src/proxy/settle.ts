@@ -12,7 +12,7 @@ export function settle(door: Door, exchange: Exchange): void {
   if (exchange.settled) return;
   exchange.settled = true;
   exchange.acting?.release();
-  door.exchanges.delete(exchange);
+  door.exchanges.remove(exchange.place);
   const endTime = door.now();
   const metrics = door.metrics.route(exchange.origin.listener, exchange.route?.name ?? 'none');
   metrics.count(exchange.head.method, exchange.status, (endTime - exchange.startTime) / 1_000);

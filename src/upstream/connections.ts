@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { FAILURES, type Failure } from '../model/failure.ts';
+import { Roster } from '../model/roster.ts';
 import type { Endpoint, Limits } from '../model/snapshot.ts';
 import { openConnection } from './connect.ts';
 import type { UpstreamConnection } from './connection.ts';
@@ -41,7 +42,7 @@ export class Connections {
   /** Most recently used last. */
   readonly #idle: Idle[] = [];
   readonly #waiting: Seeker[] = [];
-  readonly #all = new Set<UpstreamConnection>();
+  readonly #all = new Roster<UpstreamConnection>();
   /** Addresses that the name has now; undefined: nothing is known, all are good. */
   #current: ReadonlySet<string> | undefined;
   #opening = 0;
@@ -155,11 +156,11 @@ export class Connections {
         this.#serveWaiting();
         return;
       }
-      this.#all.add(connection);
+      const place = this.#all.add(connection);
       // A new connection is the proof that its address is right.
       if (this.#current !== undefined && !this.#current.has(connection.address)) this.#current = undefined;
       connection.onGone = () => {
-        this.#all.delete(connection);
+        this.#all.remove(place);
         this.#serveWaiting();
       };
       connection.onEndedIdle = () => this.#learn(connection);
