@@ -3,6 +3,7 @@
 import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
 import type { LogLevel } from '../model/snapshot.ts';
 import { jsonLine, type Members, PIPE_BUF } from './line.ts';
+import { LineQueue } from './line-queue.ts';
 
 export interface Log {
   debug(message: string, fields?: Members): void;
@@ -60,8 +61,7 @@ const FILE_PIECE = 64 * 1024;
 /** Lines to a file descriptor: one write under way at a time, in pieces that several workers may write side by side. */
 export function descriptorSink(given: number): Sink {
   const { descriptor, mostBytes, writesAtOnce } = openTarget(given);
-  const held: string[] = [];
-  let heldLength = 0;
+  const held = new LineQueue();
   let dropped = 0;
   /** A write is under way, or will be soon. */
   let writing = false;
@@ -69,13 +69,11 @@ export function descriptorSink(given: number): Sink {
   let idle: (() => void)[] = [];
 
   function put(line: string): void {
-    const length = Buffer.byteLength(line) + 1;
-    if (heldLength + length > MAX_HELD) {
+    if (held.length + line.length >= MAX_HELD) {
       dropped++;
       return;
     }
-    held.push(line);
-    heldLength += length;
+    held.put(line);
     if (writing) return;
     writing = true;
     gathering = setTimeout(writeSome, GATHER);
@@ -83,7 +81,7 @@ export function descriptorSink(given: number): Sink {
 
   function writeSome(): void {
     gathering = undefined;
-    if (dropped > 0 && heldLength < MAX_HELD / 2) {
+    if (dropped > 0 && held.length < MAX_HELD / 2) {
       const lost = dropped;
       dropped = 0;
       put(
@@ -96,7 +94,8 @@ export function descriptorSink(given: number): Sink {
       );
     }
     if (held.length > 0) {
-      writeAll(takePiece());
+      const piece = held.peek(mostBytes);
+      writeAll(piece, piece.length);
       return;
     }
     writing = false;
@@ -104,23 +103,10 @@ export function descriptorSink(given: number): Sink {
     idle = [];
   }
 
-  function takePiece(): Buffer {
-    let length = 0;
-    let count = 0;
-    for (const line of held) {
-      const more = Buffer.byteLength(line) + 1;
-      if (count > 0 && length + more > mostBytes) break;
-      length += more;
-      count++;
-    }
-    const lines = held.splice(0, count);
-    heldLength -= length;
-    return Buffer.from(`${lines.join('\n')}\n`);
-  }
-
-  function writeAll(bytes: Buffer): void {
+  /** Writes what is left of a piece that is `length` bytes long. */
+  function writeAll(bytes: Buffer, length: number): void {
     if (!writesAtOnce) {
-      write(descriptor, bytes, (error, written) => onWritten(bytes, error, written));
+      write(descriptor, bytes, (error, written) => onWritten(bytes, length, error, written));
       return;
     }
     let written = 0;
@@ -130,13 +116,20 @@ export function descriptorSink(given: number): Sink {
     } catch (error) {
       failed = error as NodeJS.ErrnoException;
     }
-    onWritten(bytes, failed, written);
+    onWritten(bytes, length, failed, written);
   }
 
-  function onWritten(bytes: Buffer, error: NodeJS.ErrnoException | null, written: number): void {
-    if (error?.code === 'EAGAIN') setTimeout(writeAll, RETRY, bytes).unref();
-    else if (error === null && written < bytes.length) writeAll(bytes.subarray(written));
-    else if (held.length > 0) setImmediate(writeSome);
+  function onWritten(bytes: Buffer, length: number, error: NodeJS.ErrnoException | null, written: number): void {
+    if (error?.code === 'EAGAIN') {
+      setTimeout(writeAll, RETRY, bytes, length).unref();
+      return;
+    }
+    if (error === null && written < bytes.length) {
+      writeAll(bytes.subarray(written), length);
+      return;
+    }
+    held.drop(length);
+    if (held.length > 0) setImmediate(writeSome);
     else writeSome();
   }
 
