@@ -24,6 +24,7 @@ import {
   onRequestChunk,
   onRequestEnd,
 } from '../proxy/handle.ts';
+import { useOwnTables } from './stream-tables.ts';
 
 /** What a client may send ahead on one stream, and on all streams of a connection, in bytes. */
 const STREAM_WINDOW = 256 * 1024;
@@ -51,6 +52,7 @@ export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessio
       enablePush: false,
     },
   }) as ServerHttp2Session;
+  useOwnTables(session);
   const place = sessions.add(session);
   session.setLocalWindowSize(CONNECTION_WINDOW);
   session.on('close', () => sessions.remove(place));
