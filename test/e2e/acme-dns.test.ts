@@ -10,7 +10,7 @@ import { makeFolder } from '../support/folder.ts';
 import { httpsGet } from '../support/https-get.ts';
 import { DNS_PARTS, makeHook, type Named, replacingHook, startNamed } from '../support/named.ts';
 import { needParts, partPath } from '../support/parts.ts';
-import { type Pebble, startPebble } from '../support/pebble.ts';
+import { type Pebble, type PebbleOptions, startPebble } from '../support/pebble.ts';
 import { LAUNCHER, startPortico } from '../support/portico.ts';
 import { freePort, waitFor } from '../support/ports.ts';
 import { answersOnUrl, startProcess } from '../support/process.ts';
@@ -95,7 +95,7 @@ t.test('dns-01', async (t) => {
 
   t.test('killed while its record stands: the next start removes it, and comes to an end', async (t) => {
     // Time to be killed in: each look takes some seconds.
-    const slow = { PEBBLE_VA_NOSLEEP: '0', PEBBLE_VA_SLEEPTIME: '2', PEBBLE_AUTHZREUSE: '0' };
+    const slow = { env: { PEBBLE_VA_NOSLEEP: '0', PEBBLE_VA_SLEEPTIME: '2' }, reuse: 0 };
     const { named, pebble } = await start(t, slow);
     const hook = makeHook(t, replacingHook(named));
     const dns = `hook: ${hook.file}, resolvers: ["${named.address}"]`;
@@ -116,10 +116,10 @@ t.test('dns-01', async (t) => {
   });
 });
 
-async function start(t: Test, env: Readonly<Record<string, string>> = {}): Promise<{ named: Named; pebble: Pebble }> {
+async function start(t: Test, options: Partial<PebbleOptions> = {}): Promise<{ named: Named; pebble: Pebble }> {
   const named = await startNamed(t, [SITE]);
   const ports = { httpPort: await freePort(), tlsPort: await freePort() };
-  return { named, pebble: await startPebble(t, { ...ports, dns: named.address, env }) };
+  return { named, pebble: await startPebble(t, { ...ports, dns: named.address, ...options }) };
 }
 
 interface DoorOptions {

@@ -80,7 +80,7 @@ t.test('ACME', async (t) => {
     const pebble = await startPebble(t, {
       ...{ httpPort: Number(ports.HTTP_PORT), tlsPort: Number(ports.HTTPS_PORT) },
       // Time to be killed in: each look takes some seconds.
-      env: { PEBBLE_VA_NOSLEEP: '0', PEBBLE_VA_SLEEPTIME: '2', PEBBLE_AUTHZREUSE: '0' },
+      ...{ env: { PEBBLE_VA_NOSLEEP: '0', PEBBLE_VA_SLEEPTIME: '2' }, reuse: 0 },
     });
     const env = { ...ports, CERTS_DIR: certs, BACKEND_DNS: '', ACME_CHALLENGES: 'http-01' };
     const first = await startDoor(t, pebble, env);

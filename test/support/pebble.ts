@@ -19,6 +19,8 @@ export interface PebbleOptions {
   /** In seconds. */
   readonly lifetime?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** What was proven once need not be proven again for the next order: in so many of a hundred orders (50 by default). */
+  readonly reuse?: number;
   readonly port?: number;
   /** The name server that it asks, `127.0.0.1:port`; without it one by which every name is at 127.0.0.1. */
   readonly dns?: string;
@@ -29,6 +31,8 @@ export interface Pebble {
   /** PEM file of who vouches for its own server: ACME_CA_FILE. */
   readonly caFile: string;
   readonly ca: string;
+  /** Each order is to be proven anew. */
+  readonly wantsProof: boolean;
   readonly process: Running;
   /** The root of what it issues, in PEM. It makes a new one each time that it starts. */
   root(index?: number): Promise<string>;
@@ -42,7 +46,7 @@ export async function startPebble(t: Test, options: PebbleOptions): Promise<Pebb
   const [port, management] = [options.port ?? (await freePort()), await freePort()];
   const own = await makeTestCertificate(folder, ['localhost']);
   const config = join(folder, 'pebble.json');
-  const { accounts = {} } = options;
+  const { accounts = {}, reuse = 50 } = options;
   writeFileSync(
     config,
     JSON.stringify({
@@ -66,13 +70,14 @@ export async function startPebble(t: Test, options: PebbleOptions): Promise<Pebb
     args: ['-config', config, '-dnsserver', dns],
     cwd: folder,
     // Without the pause of up to 15 s before each look; all its other oddities are on.
-    env: { PEBBLE_VA_NOSLEEP: '1', ...options.env },
+    env: { PEBBLE_VA_NOSLEEP: '1', PEBBLE_AUTHZREUSE: String(reuse), ...options.env },
     isReady: async () => (await answersOnPort(port)) && (await answersOnPort(management)),
   });
   return {
     directory: `https://localhost:${port}/dir`,
     caFile: own.caFile,
     ca: own.ca,
+    wantsProof: reuse === 0,
     process,
     root: (index = 0) => get(management, `/roots/${index}`, readFileSync(own.caFile, 'latin1')),
     orders: () => [...process.stdout().matchAll(/Added order /g)].length,

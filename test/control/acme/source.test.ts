@@ -32,7 +32,8 @@ t.test('with pebble', async (t) => {
   const pebble = await startPebble(t, {
     ...{ httpPort, tlsPort: await freePort(), lifetime: 6 * 86_400 },
     // Each order is a whole one, so that what was asked can be counted.
-    env: { PEBBLE_AUTHZREUSE: '0', PEBBLE_ALTERNATE_ROOTS: '2' },
+    reuse: 0,
+    env: { PEBBLE_ALTERNATE_ROOTS: '2' },
   });
   const prepare = async (t: Test) => {
     const ground = await prepareSources(t, httpPort);
@@ -356,7 +357,7 @@ t.test('with pebble', async (t) => {
     const { ground, relay, folder } = await prepare(t);
     const trusting = await startPebble(t, {
       ...{ httpPort, tlsPort: await freePort(), lifetime: 6 * 86_400 },
-      env: { PEBBLE_AUTHZREUSE: '100' },
+      reuse: 100,
     });
     const front = await startAcmeRelay(t, trusting);
     t.not(front.directory, relay.directory);
