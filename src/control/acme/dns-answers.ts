@@ -13,6 +13,8 @@ const TTL = 1;
 /** How long to wait for another name that has its record at the same place, in ms. */
 const TURN_WITHIN = 20 * 60_000;
 const TURN_PAUSE = 1_000;
+/** How long one record's removal may take once we stop, in ms: whoever stops a container kills it after 10 s, and what stays is written down. */
+const REMOVAL_AT_STOP = 5_000;
 /** More records are not remembered: a hook that never removes any must not fill the store. */
 const MOST_LEFT = 10;
 
@@ -45,18 +47,19 @@ export class DnsAnswers {
     const isOurs = ({ type }: Answer) => type === 'dns-01';
     return {
       present: (answer) => (isOurs(answer) ? this.#present(answer, signal) : others.present(answer)),
-      withdraw: (answer) => (isOurs(answer) ? this.#withdraw(answer) : others.withdraw(answer)),
+      withdraw: (answer) => (isOurs(answer) ? this.#withdraw(answer, signal) : others.withdraw(answer)),
     };
   }
 
   /** What an earlier process has left behind. Does not reject. */
   async clean(signal: AbortSignal): Promise<void> {
     for (const record of this.#left.records()) {
+      if (signal.aborted) return;
       const isOurs = await this.#takeTurn(record, signal).then(
         () => true,
         () => false,
       );
-      if (isOurs) await this.#remove(record);
+      if (isOurs) await this.#remove(record, signal);
       await this.#endTurn(record.value);
     }
   }
@@ -74,16 +77,15 @@ export class DnsAnswers {
   }
 
   /** Never rejects: what cannot be removed now is removed with the next attempt. */
-  async #withdraw({ keyAuthorization }: Answer): Promise<void> {
+  async #withdraw({ keyAuthorization }: Answer, signal: AbortSignal): Promise<void> {
     const value = recordValue(keyAuthorization);
-    for (const record of this.#left.records()) if (record.value === value) await this.#remove(record);
+    for (const record of this.#left.records()) if (record.value === value) await this.#remove(record, signal);
     await this.#endTurn(value);
   }
 
-  async #remove(record: DnsRecord): Promise<void> {
+  async #remove(record: DnsRecord, signal: AbortSignal): Promise<void> {
     try {
-      // A stop does not break it off: who else would do it?
-      await this.#run('cleanup', record, new AbortController().signal);
+      await this.#run('cleanup', record, signal);
       await this.#left.keep(this.#left.records().filter((each) => each.value !== record.value));
     } catch (error) {
       const { message } = error as Error;
@@ -95,7 +97,10 @@ export class DnsAnswers {
 
   async #run(task: Task, record: DnsRecord, signal: AbortSignal): Promise<void> {
     try {
-      await runProgram(programOf(this.#proof, task, record), this.#means.clock, signal);
+      const program = programOf(this.#proof, task, record);
+      // A stop does not break a removal off at once: who else would do it now?
+      const grace = task === 'cleanup' ? REMOVAL_AT_STOP : 0;
+      await runProgram({ ...program, grace }, this.#means.clock, signal);
     } catch (error) {
       throw new AnswerError((error as Error).message);
     }

@@ -20,12 +20,14 @@ export interface Program {
   readonly args: readonly string[];
   /** For its standard input. */
   readonly input?: string;
+  /** How long it may run once we stop, in ms, even when it begins only then; without it it is ended at once. */
+  readonly grace?: number;
 }
 
-/** Resolves when it has ended well. Rejects with a sentence that says how it did not, and when the signal is raised. */
+/** Resolves when it has ended well. Rejects with a sentence that says how it did not. The signal: we stop. */
 export async function runProgram(program: Program, clock: Clock, signal: AbortSignal): Promise<void> {
-  const { title, command, args, input = '' } = program;
-  if (signal.aborted) throw new Error(`${title} was not started: we stop`);
+  const { title, command, args, input = '', grace = 0 } = program;
+  if (signal.aborted && grace === 0) throw new Error(`${title} was not started: we stop`);
   // A group of its own: what it has started ends with it.
   const child = spawn(command, args, { cwd: '/', env: cleanEnvironment(), detached: true });
   const words = [new LastWords(child.stderr), new LastWords(child.stdout)];
@@ -34,7 +36,11 @@ export async function runProgram(program: Program, clock: Clock, signal: AbortSi
   const waits = AbortSignal.any([signal, ended.signal]);
   const outcome = await Promise.race([
     untilEnd(child),
-    clock.wait(LONGEST_RUN, waits).then(() => (signal.aborted ? 'was ended: we stop' : TOO_LONG)),
+    clock.wait(LONGEST_RUN, waits).then(async () => {
+      if (!signal.aborted) return TOO_LONG;
+      await clock.wait(grace, ended.signal);
+      return 'was ended: we stop';
+    }),
   ]);
   ended.abort();
   endGroup(child);

@@ -198,6 +198,22 @@ t.test('with BIND and pebble', async (t) => {
     t.strictSame(await named.texts(`_acme-challenge.${name}`), []);
   });
 
+  t.test('a removal that hangs is ended soon after a stop, and one that does not comes to its end', async (t) => {
+    const { open, folder } = await prepare(t);
+    const stopDuring = async (name: string, cleanup: string) => {
+      const hook = makeHook(t, `[ "$1" = cleanup ] || exec sleep 300\n${cleanup}`);
+      const source = await open([name], hooked(hook.file));
+      await waitFor(() => hook.calls().length === 1, 15_000, 'its start');
+      source.stop();
+      // The two minutes that it has otherwise do not pass on this clock.
+      await source.ended();
+      t.match(hook.calls(), [/^present /, /^cleanup /]);
+      return (await left(folder, name)).length;
+    };
+    t.equal(await stopDuring('stuck.example.test', 'exec sleep 300'), 1, 'written down for the next start');
+    t.equal(await stopDuring('swift.example.test', 'exit 0'), 0);
+  });
+
   t.test('the order of three ways is learned, and one that is not configured is not taken', async (t) => {
     const { open, relay, pass, clock } = await prepare(t);
     // Nobody answers on the port of tls-alpn-01, and the hook does nothing well.

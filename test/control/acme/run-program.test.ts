@@ -97,6 +97,26 @@ t.test('a stop ends it, and none is started after one', async (t) => {
   t.equal(await failure('exit 0', new TestClock(), stopping.signal), 'the hook was not started: we stop');
 });
 
+t.test('one that has a grace goes on for as long after a stop, and may begin then', async (t) => {
+  const stopped = AbortSignal.abort();
+  const out = join(makeFolder(t), 'out');
+  const program = { title: 'the hook', command: '/bin/sh', grace: 60_000 };
+  await runProgram({ ...program, args: ['-c', `echo done > ${out}`] }, new TestClock(), stopped);
+  t.equal(readFileSync(out, 'utf8'), 'done\n');
+
+  const stopping = new AbortController();
+  const [folder, clock] = [makeFolder(t), new TestClock()];
+  const waiting = runProgram({ ...program, args: ['-c', WAITING(folder)] }, clock, stopping.signal);
+  const failed = t.rejects(waiting, { message: 'the hook was ended: we stop' });
+  const pids = await numbersIn(folder);
+  stopping.abort();
+  await waitFor(() => clock.waiting() === 1, 5_000, 'the grace');
+  t.ok(pids.every(isThere), 'not at once');
+  clock.advance(60_000);
+  await failed;
+  await goneWithin(t, pids);
+});
+
 t.test('what it leaves behind holds up nobody', async (t) => {
   const folder = makeFolder(t);
   await run(`sleep 300 & echo $! > ${folder}/child; echo $$ > ${folder}/own; exit 0`);
