@@ -21,6 +21,13 @@ export interface OcspAnswer {
 /** There is no answer that can be used; the message is for people and continues the responder's name. */
 export class OcspError extends Error {
   override readonly name = 'OcspError';
+  /** When the responder wants to be asked again: its Retry-After, as it came. */
+  readonly retryAfter: string | undefined;
+
+  constructor(message: string, retryAfter?: string) {
+    super(message);
+    this.retryAfter = retryAfter;
+  }
 }
 
 /** Clocks may differ so much, in ms. */

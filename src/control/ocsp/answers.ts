@@ -5,6 +5,7 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Clock } from '../acme/clock.ts';
 import { storedNames } from '../acme/records.ts';
 import type { Storage } from '../acme/storage.ts';
+import { readRetryAfter } from '../acme/transport.ts';
 import type { Finding, LoadedCertificate } from '../certificate-source.ts';
 import { type OcspAnswer, OcspError, readAnswer } from './answer.ts';
 import { OcspCounts } from './measures.ts';
@@ -19,6 +20,8 @@ const SHORTEST_PAUSE = 60_000;
 const LONGEST_PAUSE = 7 * 86_400_000;
 /** After failures: a minute, two, four, up to an hour. */
 const LONGEST_BACKOFF = 3_600_000;
+/** When the responder asks for a longer pause, it gets one of so many ms at most: answers are valid for some days. */
+const LONGEST_RETRY_AFTER = 86_400_000;
 
 /** One certificate that has a responder. */
 interface Entry {
@@ -118,7 +121,9 @@ export class OcspAnswers {
       entry.problem = error instanceof OcspError ? error.message : `could not be asked: ${(error as Error).message}`;
       entry.failures++;
       const pause = Math.min(LONGEST_BACKOFF, SHORTEST_PAUSE * 2 ** (entry.failures - 1));
-      entry.dueAt = this.#clock.now() + pause * (1 + this.#clock.random() / 4);
+      const now = this.#clock.now();
+      const wanted = error instanceof OcspError ? (readRetryAfter(error.retryAfter, now) ?? 0) : 0;
+      entry.dueAt = now + Math.max(pause * (1 + this.#clock.random() / 4), Math.min(LONGEST_RETRY_AFTER, wanted));
       this.#log.debug('a responder gave no OCSP answer', { responder: responder.href, error: entry.problem });
       return;
     }

@@ -35,8 +35,9 @@ export function askResponder(responder: URL, body: Buffer, timeout: number, sign
 async function read(answer: IncomingMessage): Promise<Buffer> {
   if (answer.statusCode !== 200) {
     answer.destroy();
-    const more = answer.headers.location === undefined ? '' : '; redirects are not followed';
-    throw new OcspError(`answered with status ${answer.statusCode}${more}`);
+    const { location, 'retry-after': retryAfter } = answer.headers;
+    const more = location === undefined ? '' : '; redirects are not followed';
+    throw new OcspError(`answered with status ${answer.statusCode}${more}`, retryAfter);
   }
   const chunks: Buffer[] = [];
   let length = 0;

@@ -57,11 +57,17 @@ async function prepare(t: Test, options: { mustStaple?: boolean; storage?: Stora
     made: {} as Partial<MadeAnswer>,
     /** In place of an answer. */
     raw: undefined as Buffer | undefined,
+    /** In place of an answer: a 503 with this Retry-After. */
+    busy: undefined as string | undefined,
     changes: 0,
     lines: [] as string[],
   };
   const url = await startResponder(t, (_request, response) => {
     ground.asked++;
+    if (ground.busy !== undefined) {
+      response.writeHead(503, { 'Retry-After': ground.busy }).end();
+      return;
+    }
     const now = wholeSeconds(clock.now());
     const answer = { leaf: ground.leaf!, issuer, thisUpdate: now, nextUpdate: now + HOUR, ...ground.made };
     response.end(ground.raw ?? makeAnswer(answer));
@@ -142,6 +148,31 @@ t.test('failures: longer and longer pauses, the good answer stays until it ends'
   t.equal(staple(), undefined, 'an answer that has ended is not given to anybody');
   t.same(said(), [{ code: 'ocsp-failed', severity: 'warning' }]);
   t.match(ground.lines.join('\n'), 'is busy');
+});
+
+t.test('a responder that wants a pause gets it, of a day at most', async (t) => {
+  const ground = await prepare(t);
+  const { start, untilAsked } = await ground.open();
+  const date = (ms: number) => new Date(ground.clock.now() + ms).toUTCString();
+  ground.busy = String(3 * 3_600);
+  start();
+  await untilAsked(1);
+  const untilNext = async (ms: number, next: string) => {
+    const { asked } = ground;
+    ground.busy = next;
+    // Longer than what this clock lets pass by itself.
+    ground.clock.advance(ms - 20_000);
+    await waitFor(() => ground.clock.waiting() > 0, 5_000, 'it to wait on');
+    t.equal(ground.asked, asked, `not before ${ms / MINUTE} minutes`);
+    ground.clock.advance(21_000);
+    await untilAsked(asked + 1);
+  };
+  await untilNext(3 * HOUR, date(3 * HOUR + 5 * HOUR));
+  await untilNext(5 * HOUR, '999999999');
+  await untilNext(24 * HOUR, 'soon');
+  // What makes no sense, and what is shorter than the pause after so many failures, counts for nothing.
+  await untilNext(8 * MINUTE, '1');
+  await untilNext(16 * MINUTE, '');
 });
 
 t.test('revoked: never stapled, and told with what to do', async (t) => {
