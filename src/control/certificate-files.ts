@@ -17,7 +17,7 @@ import { describe, namesOf, oneLine } from './certificate-names.ts';
 import type { Finding, LoadedCertificate, Origin } from './certificate-source.ts';
 import type { CertificatePair } from './configuration.ts';
 import { ConfigError, type Problem } from './problem.ts';
-import { type NamedFile, report } from './source-file.ts';
+import { closeIt, type NamedFile, openTo, report } from './source-file.ts';
 
 /** A certificate with what is behind it, so that it can be looked at again later: dates come near. */
 export interface LoadedPair {
@@ -146,9 +146,8 @@ function tryToServe(certificate: Certificate, leaf: X509Certificate): { what: st
 
 /** Whoever can read the key can pose as the site. */
 function describeOpenKey(mode: number, { place, file }: NamedFile, about: string): Finding[] {
-  if (process.platform === 'win32' || (mode & 0o006) === 0) return [];
-  const may = (mode & 0o002) !== 0 ? 'write' : 'read';
+  const may = openTo(mode);
+  if (may === undefined) return [];
   const message = `${file} holds a private key that every user of this machine may ${may}`;
-  const hint = `chmod 640 ${file}; in Kubernetes set defaultMode: 0440 on the volume`;
-  return [{ code: 'permissions', severity: 'warning', about, place, message, hint }];
+  return [{ code: 'permissions', severity: 'warning', about, place, message, hint: closeIt(file) }];
 }

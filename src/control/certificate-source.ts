@@ -31,6 +31,11 @@ export interface Finding extends Problem {
   readonly about?: string;
 }
 
+/** Has no certificates, and these to say for as long as it is there. */
+export function saying(findings: readonly Finding[]): CertificateSource {
+  return { current: () => [], findings: () => findings, start: () => {}, stop: () => {} };
+}
+
 /**
  * Made anew for each configuration, and thrown away with it: what has to outlive a reload (orders under way, accounts) is
  * held by whoever makes it. Reading happens before `start`; a source that cannot serve its part at all throws a ConfigError

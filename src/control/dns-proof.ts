@@ -4,9 +4,10 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { readAuthority } from '../http/target.ts';
+import type { Finding } from './certificate-source.ts';
 import type { DnsProof } from './configuration.ts';
 import type { Problem } from './problem.ts';
-import { readNamedFile, report } from './source-file.ts';
+import { closeIt, openTo, readNamedFile, report } from './source-file.ts';
 import { Wrong } from './values.ts';
 import type { VariableReader } from './variable-reader.ts';
 
@@ -86,21 +87,27 @@ export function readResolver(text: string): string | Wrong {
   return `${server.host.includes(':') ? `[${server.host}]` : server.host}:${server.port}`;
 }
 
-/** What it needs on this machine. */
-export function checkDnsProof(proof: DnsProof, problems: Problem[]): void {
+/** What it needs on this machine: what stands against it becomes a problem, and the answer is what is worth a word. */
+export function checkDnsProof(proof: DnsProof, problems: Problem[]): Finding[] {
   if (proof.kind === 'hook') {
     const named = { ...proof.setting, file: proof.file };
     if (!isProgram(proof.file)) {
       const hint = `let ${named.name} name a program, with the right to execute it; in a container it must be mounted`;
       report(problems, named, 'is no program that this user may execute', hint);
     }
-    return;
+    return [];
   }
-  readNamedFile({ ...proof.setting, file: proof.keyFile }, problems);
+  const { keyFile, setting } = proof;
+  const content = readNamedFile({ ...setting, file: keyFile }, problems);
   const folders = (process.env.PATH ?? '').split(delimiter);
-  if (folders.some((folder) => folder !== '' && isProgram(join(folder, 'nsupdate')))) return;
-  const hint = 'install it (on Debian: bind9-dnsutils), or have a hook change DNS';
-  problems.push({ place: proof.setting.place, message: 'needs the program nsupdate, which is not on the PATH', hint });
+  if (!folders.some((folder) => folder !== '' && isProgram(join(folder, 'nsupdate')))) {
+    const hint = 'install it (on Debian: bind9-dnsutils), or have a hook change DNS';
+    problems.push({ place: setting.place, message: 'needs the program nsupdate, which is not on the PATH', hint });
+  }
+  const may = content === undefined ? undefined : openTo(content.stats.mode);
+  if (may === undefined) return [];
+  const message = `${keyFile} holds a key that changes DNS, which every user of this machine may ${may}`;
+  return [{ code: 'permissions', severity: 'warning', place: setting.place, message, hint: closeIt(keyFile) }];
 }
 
 function isProgram(path: string): boolean {

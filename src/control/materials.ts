@@ -1,6 +1,7 @@
 // What a configuration names but does not hold: certificates, authorities and who vouches for clients, read from their files and checked.
 
 import { X509Certificate } from 'node:crypto';
+import { saying } from './certificate-source.ts';
 import type { CertificateStore } from './certificate-store.ts';
 import { openCertificates } from './certificate-store.ts';
 import { ClientTrustSource } from './client-trust-watch.ts';
@@ -24,9 +25,10 @@ export function loadFiles(configuration: Configuration, now: Date): LoadedFiles 
   const trusts = collect(() => new ClientTrustSource(trusting, now), problems);
   const issuers = configuration.issuance.flatMap((each) => each.issuers);
   const authorities = loadAuthorities([...configuration.pools, ...issuers], problems);
-  for (const { dns } of configuration.issuance) if (dns !== undefined) checkDnsProof(dns, problems);
+  const findings = configuration.issuance.flatMap(({ dns }) => (dns === undefined ? [] : checkDnsProof(dns, problems)));
   if (problems.length > 0 || files === undefined || trusts === undefined) throw new ConfigError(problems);
-  return { certificates: trusting.length === 0 ? files : files.and(trusts), authorities };
+  const certificates = trusting.length === 0 ? files : files.and(trusts);
+  return { certificates: findings.length === 0 ? certificates : certificates.and(saying(findings)), authorities };
 }
 
 /** What is wrong with one kind of files is told beside what is wrong with the others. */

@@ -23,6 +23,15 @@ export function report(problems: Problem[], { place, file }: NamedFile, what: st
   problems.push({ place, message: `${file} ${what}`, hint });
 }
 
+/** What every user of this machine may do with a file of this mode; undefined: neither. */
+export function openTo(mode: number): 'read' | 'write' | undefined {
+  if (process.platform === 'win32' || (mode & 0o006) === 0) return undefined;
+  return (mode & 0o002) === 0 ? 'read' : 'write';
+}
+
+/** To whoever runs this, when a secret is in it. */
+export const closeIt = (file: string) => `chmod 640 ${file}; in Kubernetes set defaultMode: 0440 on the volume`;
+
 /** undefined: it cannot be read, and a problem was reported. `most`: bytes that such a file may have. */
 export function readNamedFile(
   named: NamedFile,

@@ -12,7 +12,7 @@ const rest = { resolvers: [], setting: { place: 'SETTING', name: 'SETTING' } };
 
 function problemsOf(proof: DnsProof): string {
   const problems: Problem[] = [];
-  checkDnsProof(proof, problems);
+  t.strictSame(checkDnsProof(proof, problems), []);
   return problems.map(formatProblem).join('\n');
 }
 
@@ -47,7 +47,14 @@ t.test('updates', async (t) => {
     found(),
     /^SETTING \S+key does not exist .*\nSETTING needs the program nsupdate, which is not on the PATH \(/,
   );
-  writeFileSync(keyFile, 'key "x" { };');
+  writeFileSync(keyFile, 'key "x" { };', { mode: 0o640 });
   writeFileSync(join(bin, 'nsupdate'), '', { mode: 0o755 });
   t.equal(found(), '');
+  const said = (mode: number) => {
+    chmodSync(keyFile, mode);
+    return checkDnsProof({ kind: 'update', host: 'ns1.example', port: 53, keyFile, ...rest }, []);
+  };
+  for (const mode of [0o600, 0o640, 0o400, 0o660]) t.strictSame(said(mode), []);
+  t.match(said(0o644), [{ code: 'permissions', severity: 'warning', message: /may read$/, hint: /^chmod 640 / }]);
+  t.match(said(0o666), [{ code: 'permissions', message: /may write$/ }]);
 });

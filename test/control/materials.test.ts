@@ -1,6 +1,6 @@
 // What a configuration names: certificates by name, authorities of upstreams, all problems at once.
 
-import { writeFileSync } from 'node:fs';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { compile } from '../../src/control/compile.ts';
@@ -156,4 +156,21 @@ t.test('without TLS there is nothing to load', async (t) => {
   const plain = SMALL.replace('kind: tls', 'kind: plain').replace(/certificates:[\s\S]*?pools:/, 'pools:');
   const { certificates: store, authorities } = loadFiles(readText(plain), now);
   t.strictSame([store.current(), store.findings(), authorities], [[], [], new Map()]);
+});
+
+t.test('what is said of the key that changes DNS is said with the certificates', async (t) => {
+  const bin = makeFolder(t, 'bin');
+  writeFileSync(join(bin, 'nsupdate'), '', { mode: 0o755 });
+  const before = process.env.PATH;
+  process.env.PATH = bin;
+  t.teardown(() => {
+    process.env.PATH = before;
+  });
+  const keyFile = join(bin, 'tsig.key');
+  writeFileSync(keyFile, 'key "door" { };', { mode: 0o644 });
+  const acme = `acme:\n  - names: [b.example]\n    dns: { update: { server: ns1.example, keyFile: ${keyFile} } }\n`;
+  const found = () => loadFiles(readText(certificates(one) + acme), now).certificates.findings();
+  t.match(found(), [{ code: 'permissions', severity: 'warning', place: /^portico\.yaml:\d+:\d+ acme\[0\]\.dns/ }]);
+  chmodSync(keyFile, 0o640);
+  t.strictSame(found(), []);
 });
