@@ -111,12 +111,14 @@ export class ClientAuthAcceptor {
 function proofOf(socket: TLSSocket, { id }: ClientTrust, anchors: readonly X509Certificate[]): ClientProof {
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined) {
-    return { trust: id, certificate: '', chain: '', problem: '', validUntil: Number.POSITIVE_INFINITY };
+    const nothing = { certificate: '', fingerprint: '', chain: '', problem: '' };
+    return { trust: id, ...nothing, validUntil: Number.POSITIVE_INFINITY };
   }
   const isProven = socket.authorized && !socket.isSessionReused();
   return {
     trust: id,
     certificate: binaryItem(leaf),
+    fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
     chain: isProven ? issuersOf(leaf, anchors).map(binaryItem).join(', ') : '',
     problem: isProven ? '' : String(socket.authorizationError ?? 'not verified'),
     validUntil: leaf.validToDate.getTime(),

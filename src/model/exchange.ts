@@ -50,6 +50,8 @@ export interface ClientProof {
   readonly trust: string;
   /** As Client-Cert says it (RFC 9440 §2.2); '' when the client showed none. */
   readonly certificate: string;
+  /** SHA-256 of the certificate, in hex; '' when the client showed none. */
+  readonly fingerprint: string;
   /** As Client-Cert-Chain says it: who vouches for it, up to whom we trust, roots left out; '' when there is nobody between. */
   readonly chain: string;
   /** Why it does not stand the test, as a code of the TLS library; '' when it does. */

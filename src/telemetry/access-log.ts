@@ -38,6 +38,10 @@ function lineWith(exchange: Exchange, endTime: number, most: number): string {
   if (question !== -1) line += `,"query":${cut(redactQuery(target.slice(question + 1)), most)}`;
   line += `,"protocol":"${head.protocol}"`;
   if (origin.tlsVersion !== undefined) line += `,"tls":"${origin.tlsVersion}"`;
+  // Nothing else of it: subjects name people.
+  if (origin.client !== undefined && origin.client.fingerprint !== '') {
+    line += `,"client_cert_sha256":"${origin.client.fingerprint}"`;
+  }
   line += `,"status":${exchange.status},"bytes_in":${exchange.bytesIn},"bytes_out":${exchange.bytesOut}`;
   line += `,"duration_ms":${round(endTime - exchange.startTime)}`;
   if (exchange.upstream !== '') line += `,"upstream":${jsonText(exchange.upstream)}`;

@@ -1,6 +1,6 @@
 // Mutual TLS as operators and clients see it: curl and openssl with certificates, and lists that change while the door is open.
 
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -73,6 +73,23 @@ t.test('clients with certificates', async (t) => {
   t.strictSame(
     backend.records.map(({ headers }) => allValues(headers, 'client-cert')),
     [[cert], [], [cert], [], [cert], [], [cert], []],
+  );
+
+  const fingerprintOf = (file: string) =>
+    execFileSync('openssl', ['x509', '-in', file, '-noout', '-fingerprint', '-sha256'], { encoding: 'utf8' })
+      .trim()
+      .replace(/^.*=/, '')
+      .replaceAll(':', '')
+      .toLowerCase();
+  const access = () => portico.logs().filter(({ msg }) => msg === 'access');
+  await waitFor(() => access().length === 16, WITHIN, 'the access lines');
+  const each = [fingerprintOf(joeFile), undefined, fingerprintOf(stranger), undefined];
+  t.strictSame(
+    // Of two workers, whose lines come when they come.
+    access()
+      .sort((one, other) => String(one.time).localeCompare(String(other.time)))
+      .map(({ client_cert_sha256 }) => client_cert_sha256),
+    [...each, ...each, ...each, ...each],
   );
 
   const wanted = async (name: string) => {

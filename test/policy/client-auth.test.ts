@@ -7,7 +7,7 @@ import { clientFields, identifyClient } from '../../src/policy/client-auth.ts';
 
 const NOW = 1_000;
 const proof = (more: Partial<ClientProof> = {}): ClientProof => ({
-  ...{ trust: 'a', certificate: ':AA==:', chain: '', problem: '', validUntil: NOW },
+  ...{ trust: 'a', certificate: ':AA==:', fingerprint: '00', chain: '', problem: '', validUntil: NOW },
   ...more,
 });
 const origin = (client: ClientProof | undefined, more: Partial<Origin> = {}): Origin => ({
