@@ -21,6 +21,7 @@ import {
 import { rejectConnection } from '../proxy/reject.ts';
 import { type AnsweringConnection, Http1Downstream } from './http1-answer.ts';
 import { LINGER } from './linger.ts';
+import { noticeUnlisted } from './proxy-senders.ts';
 import { readAsStream, readInPlace } from './reading.ts';
 
 /** What a client may send ahead of its answer, in bytes; more waits in the kernel. */
@@ -254,6 +255,9 @@ export class Http1Connection implements Watched, AnsweringConnection {
         onRequestEnd(current.exchange, this.#parser.trailers);
         break;
       case EVENT.problem:
+        if (this.#count === 0 && this.#origin.scheme === 'http') {
+          noticeUnlisted(this.door, this.#origin, this.#parser.takeRest());
+        }
         this.#refuse(FAILURES.malformed, `it is no valid HTTP/1.1 (${this.#parser.problem})`);
         break;
       case EVENT.excess:

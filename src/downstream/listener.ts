@@ -3,7 +3,7 @@
 import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { looksLikeProxyHeader, type ProxySource } from '../codec/proxy-header.ts';
+import type { ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
 import type { ClientProof, Origin } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
@@ -19,7 +19,7 @@ import { type Http1Connection, serveHttp1 } from './http1.ts';
 import { serveHttp2 } from './http2.ts';
 import { linger } from './linger.ts';
 import { originOf } from './origin.ts';
-import { ProxySenders } from './proxy-senders.ts';
+import { noticeUnlisted, ProxySenders } from './proxy-senders.ts';
 import type { CertificateTable } from './tls.ts';
 import { TlsAcceptor } from './tls-acceptor.ts';
 
@@ -172,11 +172,7 @@ function peek(
       return;
     }
     const origin = originNow();
-    if (looksLikeProxyHeader(seen)) {
-      const { listener, peerAddress: peer_ip } = origin;
-      const message = 'a PROXY header was not read: proxyProtocol of the listener does not list its sender';
-      door.notices.seldom(message, { listener, peer_ip });
-    }
+    noticeUnlisted(door, origin, seen);
     const detail = 'this port speaks HTTPS, and the request was plain HTTP; use https:// in the address';
     socket.write(rejectConnection(door, origin, FAILURES.plainHttp, detail), 'latin1');
     linger(socket);

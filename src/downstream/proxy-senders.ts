@@ -1,8 +1,9 @@
 // The PROXY protocol on a listener: who may speak it, and what each connection's header said.
 
 import type { Socket } from 'node:net';
-import { type ProxySource, readProxyHeader } from '../codec/proxy-header.ts';
+import { looksLikeProxyHeader, type ProxySource, readProxyHeader } from '../codec/proxy-header.ts';
 import { plainAddress, trustOf } from '../http/forwarded.ts';
+import type { Origin } from '../model/exchange.ts';
 import type { Listener } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
 
@@ -84,6 +85,15 @@ export class ProxySenders {
     });
     socket.destroy();
   }
+}
+
+/** For whoever forgot to list a load balancer. `first`: how a connection began that could not be read. */
+export function noticeUnlisted(door: Door, origin: Origin, first: Buffer): void {
+  const { listener, peerAddress: peer_ip, callerAddress } = origin;
+  // Behind a header that was read, it is the client who sends another one.
+  if (callerAddress !== peer_ip || !looksLikeProxyHeader(first)) return;
+  const message = 'a PROXY header was not read: proxyProtocol of the listener does not list its sender';
+  door.notices.seldom(message, { listener, peer_ip });
 }
 
 const endsOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>

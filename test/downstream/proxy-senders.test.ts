@@ -172,18 +172,34 @@ t.test('a header that does not come in time ends the wait; one that is answered 
 });
 
 t.test('a peer that is not listed speaks for itself: its header is no header', async (t) => {
-  const { door, upstream, dial } = await start(t, { proxyProtocol: ['192.0.2.0/24', '2001:db8::/32'] });
-  for (const [, header] of HEADERS) {
-    const reader = await answerOn(behind(header, await dial(door.plainPort), 1_000));
-    t.equal(reader.status, 400);
-    t.equal((await answerOn(behind(header, await dial(door.tlsPort), 1_000))).status, 400);
+  for (const listener of ['plain', 'redirect', 'tls'] as const) {
+    for (const [version, header] of HEADERS) {
+      const { door, upstream, dial } = await start(t, { proxyProtocol: ['192.0.2.0/24', '2001:db8::/32'] });
+      const warnings = () => door.lines.filter(({ level }) => level === 'warn');
+      const port = door[`${listener}Port`];
+      const strange = await answerOn(behind(Buffer.alloc(0), await dial(port), 1_000), 'PROX Y\r\n\r\n');
+      t.equal(strange.status, 400);
+      t.strictSame(warnings(), [], 'not everything that cannot be read is a header');
+      t.equal((await answerOn(behind(header, await dial(port), 1_000))).status, 400, `${version} at ${listener}`);
+      t.equal(upstream.requests.length, 0);
+      t.match(warnings(), [{ listener, peer_ip: '127.0.0.1', msg: /does not list its sender/ }]);
+      t.equal((await answerOn(await dial(door.plainPort))).status, 200, 'without one it is served');
+    }
   }
-  t.equal(upstream.requests.length, 0);
-  t.match(
+});
+
+t.test('what a client of a listed peer sends is no word about that peer', async (t) => {
+  const { door, dial } = await start(t);
+  for (const [version, header] of HEADERS) {
+    const twice = Buffer.concat([header, header]);
+    for (const port of [door.plainPort, door.tlsPort]) {
+      t.equal((await answerOn(behind(twice, await dial(port), 1_000))).status, 400, version);
+    }
+  }
+  t.strictSame(
     door.lines.filter(({ level }) => level === 'warn'),
-    [{ listener: 'tls', peer_ip: '127.0.0.1', msg: /does not list its sender/ }],
+    [],
   );
-  t.equal((await answerOn(await dial(door.plainPort))).status, 200, 'without one it is served');
 });
 
 t.test('connections are counted for whom the header names, not for the sender', async (t) => {
