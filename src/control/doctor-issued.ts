@@ -2,8 +2,10 @@
 
 import { join } from 'node:path';
 import { DirectoryStorage } from './acme/directory-storage.ts';
-import { problemOfChain, splitChain } from './acme/issue.ts';
+import { problemOfChain } from './acme/issue.ts';
 import { loadCertificate } from './acme/records.ts';
+import { toLoaded } from './acme/stored.ts';
+import type { LoadedCertificate } from './certificate-source.ts';
 import type { Configuration } from './configuration.ts';
 import { type Diagnosis, fail, ok, warn } from './diagnosis.ts';
 
@@ -11,14 +13,14 @@ const DAY = 86_400_000;
 
 export interface Issued {
   readonly diagnoses: readonly Diagnosis[];
-  /** Of the leaves, SHA-256. */
-  readonly fingerprints: readonly string[];
+  /** Those that can be served. */
+  readonly certificates: readonly LoadedCertificate[];
 }
 
 export async function examineIssued({ issuance, certsDirectory }: Configuration, now: Date): Promise<Issued> {
   const storage = new DirectoryStorage(join(certsDirectory, 'acme'));
   const diagnoses: Diagnosis[] = [];
-  const fingerprints: string[] = [];
+  const certificates: LoadedCertificate[] = [];
   for (const name of issuance.flatMap(({ names }) => names)) {
     try {
       const stored = await loadCertificate(storage, name);
@@ -28,13 +30,13 @@ export async function examineIssued({ issuance, certsDirectory }: Configuration,
         diagnoses.push(warn('certificate', `that of ${name} ${problem}`, todo));
         continue;
       }
-      const [leaf] = splitChain(stored.chain);
-      const days = Math.floor((leaf!.validToDate.getTime() - now.getTime()) / DAY);
-      fingerprints.push(leaf!.fingerprint256);
+      const loaded = toLoaded(name, stored)!;
+      const days = Math.floor((loaded.notAfter.getTime() - now.getTime()) / DAY);
+      certificates.push(loaded);
       diagnoses.push(ok('certificate', `${name}, issued by ${new URL(stored.directory).host}, ${days} days left`));
     } catch (error) {
       diagnoses.push(fail('certificate', (error as Error).message, 'run this as the user that Portico runs as'));
     }
   }
-  return { diagnoses, fingerprints };
+  return { diagnoses, certificates };
 }

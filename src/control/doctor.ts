@@ -10,6 +10,7 @@ import type { Configuration, Environment } from './configuration.ts';
 import { callInstance, type Instance, socketPlaces } from './control-socket.ts';
 import { type Diagnosis, fail, line, ok, warn } from './diagnosis.ts';
 import { examineIssued } from './doctor-issued.ts';
+import { examineOcsp } from './doctor-ocsp.ts';
 import { askCertificate, type Page, type World } from './doctor-probe.ts';
 import { examineUpstreams } from './doctor-upstreams.ts';
 import { type LoadedFiles, loadFiles } from './materials.ts';
@@ -63,18 +64,18 @@ export async function examine(source: Source, environment: Environment, world: W
   const instance = await findInstance(configuration, environment);
   const upstreams = await examineUpstreams(configuration, files, world);
   const issued = await examineIssued(configuration, world.now());
-  const own = files.certificates
-    .current()
-    .map(({ certificate }) => new X509Certificate(certificate.chain).fingerprint256);
+  const certificates = [...files.certificates.current(), ...issued.certificates];
+  const own = certificates.map(({ certificate }) => new X509Certificate(certificate.chain).fingerprint256);
   const diagnoses = [
     ...examineConfiguration(source, configuration),
     ...examineCertificates(files, world.now()),
     ...examineClients(configuration),
     ...issued.diagnoses,
+    ...(await examineOcsp(configuration, certificates, world)),
     ...examineInstance(instance),
     ...(await examinePorts(configuration, instance)),
     ...upstreams.diagnoses,
-    ...(await examineNames(configuration, [...own, ...issued.fingerprints], instance, world)),
+    ...(await examineNames(configuration, own, instance, world)),
     ...examineTrust(configuration),
     ...examineClock(upstreams.pages, world.now()),
   ];

@@ -19,16 +19,16 @@ t.test('each name', async (t) => {
   const storage = new DirectoryStorage(join(folder, 'acme'));
   const { chain, key } = await makePlaceholder('a.example', Date.now());
   await storeCertificate(storage, 'a.example', { directory: 'https://ca.example/dir', chain, key });
-  const { diagnoses, fingerprints } = await examineIssued(configuration, new Date());
+  const { diagnoses, certificates } = await examineIssued(configuration, new Date());
   t.match(diagnoses, [
     { level: 'ok', says: /^a\.example, issued by ca\.example, (?:89|90) days left$/ },
     { level: 'warn', says: 'that of b.example is not issued yet', todo: /readyz/ },
   ]);
-  t.equal(fingerprints.length, 1);
+  t.match(certificates, [{ place: 'a.example', certificate: { chain } }]);
 
   const later = await examineIssued(configuration, new Date(Date.now() + 91 * 86_400_000));
   t.match(later.diagnoses[0], { level: 'warn', says: 'that of a.example is over already' });
-  t.equal(later.fingerprints.length, 0);
+  t.strictSame(later.certificates, []);
 });
 
 t.test('a store that cannot be read', async (t) => {

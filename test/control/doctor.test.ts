@@ -1,7 +1,7 @@
 // The doctor: what it finds in a healthy stack, and in those that are ill in the ways that are met most.
 
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { type Instance, openControlSocket } from '../../src/control/control-sock
 import { examine } from '../../src/control/doctor.ts';
 import type { World } from '../../src/control/doctor-probe.ts';
 import { sourceOf } from '../../src/control/source.ts';
+import { makeAuthority, makeCertificate } from '../support/certificates.ts';
 import { makeFolder } from '../support/folder.ts';
 import { freePort } from '../support/ports.ts';
 import { makeTestCertificate } from '../support/tls.ts';
@@ -190,5 +191,19 @@ t.test('what a screenshot container would find under the public name', async (t)
   t.match(find(await diagnosesOf(backend, backend, { env: ours }), '] instance'), [
     /^\[fail\] instance: process 7 runs and is not ready: listeners: 0 of 2 workers serve/,
     /^\[warn\] instance: the last reload failed/,
+  ]);
+});
+
+t.test('what issuers say of certificates by OCSP is asked, too', async (t) => {
+  const [frontend, backend] = [await serve(t, asFrontend), await serve(t, asBackend)];
+  const responder = await serve(t, (_request, response) => response.writeHead(503).end());
+  const issuer = await makeAuthority();
+  const leaf = await makeCertificate({ names: [NAME], issuer, responderUrl: `http://${responder}/` });
+  const certs = makeFolder(t, 'ocsp');
+  const files = { SSL_CRT: join(certs, 'tls.crt'), SSL_KEY: join(certs, 'tls.key') };
+  writeFileSync(files.SSL_CRT, leaf.certificate + issuer.certificate);
+  writeFileSync(files.SSL_KEY, leaf.key, { mode: 0o600 });
+  t.match(find(await diagnosesOf(frontend, backend, { env: files }), 'OCSP'), [
+    `[warn] OCSP of ${NAME}: http://${responder} answered with status 503 -> `,
   ]);
 });
