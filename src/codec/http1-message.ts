@@ -1,6 +1,6 @@
 // What requests and responses of HTTP/1 have in common on the wire (RFC 9112): fields, bodies, chunks and trailers. Bytes in, events out.
 
-import { countOf, FRAMING, fieldFlags, firstValue, type Headers, listMembers } from '../http/headers.ts';
+import { countOf, FRAMING, fieldFlags, firstValue, type Headers, knownName, listMembers } from '../http/headers.ts';
 
 /** What a parser has read last. */
 export const EVENT = Object.freeze({
@@ -55,6 +55,7 @@ const EMPTY = Buffer.alloc(0);
 const HEAD_END = Buffer.from([0x0d, 0x0a, 0x0d, 0x0a]);
 const CR = 0x0d;
 const LF = 0x0a;
+const COLON = 0x3a;
 const SPACE = 0x20;
 const TAB = 0x09;
 
@@ -70,6 +71,9 @@ const MAX_CHUNK_LINE = 4_096;
 const MAX_EXTENSIONS = 16 * 1024;
 /** Trailers are read by few and sent by fewer. */
 const MAX_TRAILERS = 16 * 1024;
+/** So many names of a head are remembered for the next one. */
+const MAX_NAMES = 32;
+const NO_FIELDS: Headers = Object.freeze([] as string[]) as Headers;
 
 /**
  * Reads messages one after another. Bytes are given by `feed`, and `next` is called until it says `more`; where the bytes were
@@ -97,6 +101,8 @@ export abstract class MessageParser {
   /** Bytes that are left of the body, or of the chunk. */
   #left = 0;
   #extensions = 0;
+  /** Of the head before, in their order, as far as they are known ones. */
+  readonly #names: (string | undefined)[] = [];
   /** What a line that is not to be had is told by: `more`, or why it was refused. */
   #verdict: Event = EVENT.more;
 
@@ -179,6 +185,8 @@ export abstract class MessageParser {
         return this.#readUntilClose();
       case STATE.end:
         this.#state = STATE.startLine;
+        // An idle connection holds no head.
+        this.headers = NO_FIELDS;
         return EVENT.end;
       case STATE.tunnel:
       case STATE.dead:
@@ -237,6 +245,7 @@ export abstract class MessageParser {
   protected keepsAlive(): boolean {
     const value = firstValue(this.headers, 'connection');
     if (value === undefined) return this.minor === 1;
+    if (value === 'keep-alive' && countOf(this.headers, 'connection') === 1) return true;
     const options = listMembers(this.headers, 'connection');
     if (options.includes('close')) return false;
     return this.minor === 1 || options.includes('keep-alive');
@@ -308,7 +317,19 @@ export abstract class MessageParser {
       this.#state = STATE.fields;
       return this.readStartLine(text.slice(from, end));
     }
-    return readField(text, from, end, this.headers);
+    return this.#readHeadField(text, from, end);
+  }
+
+  /** Most heads of a connection have the names of the one before, in the same order: those are found without being cut out and tested. */
+  #readHeadField(text: string, from: number, end: number): string | undefined {
+    const { headers } = this;
+    const place = headers.length >> 1;
+    const before = this.#names[place];
+    if (before !== undefined && text.charCodeAt(from + before.length) === COLON && text.startsWith(before, from))
+      return readValue(text, from + before.length, end, before, headers);
+    const problem = readField(text, from, end, headers);
+    if (place < MAX_NAMES && problem === undefined) this.#names[place] = knownName(headers[place * 2]!);
+    return problem;
   }
 
   #readData(after: State): Event {
@@ -417,6 +438,11 @@ function readField(text: string, from: number, end: number, fields: Headers): st
   if (colon === -1 || colon >= end) return 'a field line has no colon';
   const name = text.slice(from, colon);
   if (!TOKEN.test(name)) return nameProblem(name);
+  return readValue(text, colon, end, name, fields);
+}
+
+/** Reads what stands behind the colon of a field line. */
+function readValue(text: string, colon: number, end: number, name: string, fields: Headers): string | undefined {
   let start = colon + 1;
   while (start < end && isSpace(text.charCodeAt(start))) start++;
   let stop = end;

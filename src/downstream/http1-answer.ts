@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { chunkSize, fieldLines, lastChunk, statusLine } from '../codec/http1-write.ts';
-import { firstValue, type Headers } from '../http/headers.ts';
+import { firstValue, type Headers, isNamed } from '../http/headers.ts';
 import type { ByteStream, Downstream, Exchange } from '../model/exchange.ts';
 import type { Leaving } from '../model/turn.ts';
 import type { Door } from '../proxy/door.ts';
@@ -85,9 +85,9 @@ export class Http1Downstream implements Downstream, Leaving {
     let dated = false;
     for (let i = 0; i < headers.length; i += 2) {
       const name = headers[i]!;
-      if (name.length === 4 && name.toLowerCase() === 'date') dated = true;
+      if (isNamed(name, 'date')) dated = true;
       // RFC 9110 §6.6.2: it announces what only a chunked body can bring.
-      if (name.length === 7 && this.#framing !== FRAMING.chunked && name.toLowerCase() === 'trailer') continue;
+      if (this.#framing !== FRAMING.chunked && isNamed(name, 'trailer')) continue;
       text += `${name}: ${headers[i + 1]}\r\n`;
     }
     if (!dated) text += dateLine(Date.now());

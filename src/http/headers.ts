@@ -61,21 +61,37 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
   ['sec-websocket-protocol', PROTECTED | SECRET | NO_TRAILER],
 ]);
 
-/** Flags by the spelling that was seen: the same few hundred names come again and again. */
-const SPELLINGS = new Map<string, number>();
+/** A name as it was spelled. */
+interface Spelling {
+  readonly name: string;
+  readonly flags: number;
+}
+
+/** By the spelling that was seen: the same few hundred names come again and again. */
+const SPELLINGS = new Map<string, Spelling>();
 const MAX_SPELLINGS = 1_000;
 const MAX_SPELLING = 64;
 
 /** What is known about a name (any case), as a sum of the flags above; 0 for a field that is only passed on. */
 export function fieldFlags(name: string): number {
   const known = SPELLINGS.get(name);
-  if (known !== undefined) return known;
+  return known === undefined ? learn(name).flags : known.flags;
+}
+
+/** The same text for a name that comes again and again, which then is found without reading it; undefined: it is not remembered. */
+export function knownName(name: string): string | undefined {
+  return (SPELLINGS.get(name) ?? learn(name)).name || undefined;
+}
+
+/** Of one that is not remembered `name` is ''. */
+function learn(name: string): Spelling {
   const flags = lookUp(name.toLowerCase());
-  if (SPELLINGS.size < MAX_SPELLINGS && name.length <= MAX_SPELLING) {
-    // A copy: what was cut out of a head would keep all of that head.
-    SPELLINGS.set(Buffer.from(name, 'latin1').toString('latin1'), flags);
-  }
-  return flags;
+  if (SPELLINGS.size >= MAX_SPELLINGS || name.length > MAX_SPELLING) return { name: '', flags };
+  // A copy: what was cut out of a head would keep all of that head.
+  const copy = Buffer.from(name, 'latin1').toString('latin1');
+  const spelling = { name: copy, flags };
+  SPELLINGS.set(copy, spelling);
+  return spelling;
 }
 
 /** Those of RFC 9440, and what nginx, ingress controllers, Apache and clouds have been writing for lack of a standard. */
@@ -99,11 +115,22 @@ export function isGuardedAlias(name: string): boolean {
   return (fieldFlags(folded) & GUARDED) !== 0 || folded.startsWith('proxy-');
 }
 
+/** Whether a field has this name, `name` in lower case. Makes nothing, as toLowerCase does for each name that is not in lower case. */
+export function isNamed(field: string, name: string): boolean {
+  if (field.length !== name.length) return false;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    const seen = field.charCodeAt(i);
+    if (seen !== code && (seen < 0x41 || seen > 0x5a || (seen | 0x20) !== code)) return false;
+  }
+  return true;
+}
+
 /** The first value of a field, `name` in lower case; undefined when it is absent. */
 export function firstValue(headers: Headers, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) {
     const field = headers[i]!;
-    if (field.length === name.length && field.toLowerCase() === name) return headers[i + 1];
+    if (isNamed(field, name)) return headers[i + 1];
   }
   return undefined;
 }
@@ -113,7 +140,7 @@ export function allValues(headers: Headers, name: string): string[] {
   const values: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const field = headers[i]!;
-    if (field.length === name.length && field.toLowerCase() === name) values.push(headers[i + 1]!);
+    if (isNamed(field, name)) values.push(headers[i + 1]!);
   }
   return values;
 }
@@ -123,7 +150,7 @@ export function countOf(headers: Headers, name: string): number {
   let count = 0;
   for (let i = 0; i < headers.length; i += 2) {
     const field = headers[i]!;
-    if (field.length === name.length && field.toLowerCase() === name) count++;
+    if (isNamed(field, name)) count++;
   }
   return count;
 }
@@ -138,4 +165,12 @@ export function listMembers(headers: Headers, name: string): string[] {
     }
   }
   return members;
+}
+
+/** Names that Connection nominates (RFC 9110 §7.6.1), in lower case; undefined when there are none but the two ordinary options. */
+export function nominatedFields(headers: Headers): string[] | undefined {
+  const value = firstValue(headers, 'connection');
+  if (value === undefined) return undefined;
+  if ((value === 'keep-alive' || value === 'close') && countOf(headers, 'connection') === 1) return undefined;
+  return listMembers(headers, 'connection');
 }

@@ -1,6 +1,6 @@
 // Admit: is this head one that has a single reading? The first decision about every request.
 
-import { countOf, type Headers } from '../http/headers.ts';
+import { countOf, type Headers, isNamed } from '../http/headers.ts';
 import { type Authority, readAuthority, readTarget } from '../http/target.ts';
 import type { RequestHead } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
@@ -67,8 +67,7 @@ function refuse(failure: Failure, detail: string): Refusal {
 function unknownExpectation(headers: Headers): boolean {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!;
-    if (name.length === 6 && name.toLowerCase() === 'expect' && headers[i + 1]!.toLowerCase() !== '100-continue')
-      return true;
+    if (isNamed(name, 'expect') && headers[i + 1]!.toLowerCase() !== '100-continue') return true;
   }
   return false;
 }

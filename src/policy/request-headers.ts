@@ -3,14 +3,15 @@
 import {
   ALIAS,
   CLIENT_CERTIFICATE,
-  countOf,
   FRAMING,
   fieldFlags,
   firstValue,
   type Headers,
   HOP_BY_HOP,
   IDENTITY,
+  isNamed,
   listMembers,
+  nominatedFields,
   PROTECTED,
   TRACE,
 } from '../http/headers.ts';
@@ -54,8 +55,8 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
     if ((flags & IDENTITY) !== 0 && !passesIdentity(name, flags, vouched)) continue;
     if ((flags & ALIAS) !== 0) continue;
-    if (name.length === 7 && head.bodyLength !== UNTIL_END && name.toLowerCase() === 'trailer') continue;
-    if (vouched.host !== undefined && name.length === 4 && name.toLowerCase() === 'host') out.push(name, vouched.host);
+    if (head.bodyLength !== UNTIL_END && isNamed(name, 'trailer')) continue;
+    if (vouched.host !== undefined && isNamed(name, 'host')) out.push(name, vouched.host);
     else out.push(name, incoming[i + 1]!);
   }
   if (firstValue(incoming, 'te') !== undefined && listMembers(incoming, 'te').includes('trailers'))
@@ -100,12 +101,4 @@ function pushUnlessKept(out: Headers, incoming: Headers, vouched: Vouched, name:
 function outerPrefix(incoming: Headers, vouched: Vouched): string {
   const outer = vouched.trusted ? firstValue(incoming, 'x-forwarded-prefix') : undefined;
   return outer === undefined ? '' : outer.replace(/\/+$/, '');
-}
-
-/** Names that Connection nominates, in lower case; undefined when there are none but the two ordinary options. */
-function nominatedFields(headers: Headers): string[] | undefined {
-  const value = firstValue(headers, 'connection');
-  if (value === undefined) return undefined;
-  if ((value === 'keep-alive' || value === 'close') && countOf(headers, 'connection') === 1) return undefined;
-  return listMembers(headers, 'connection');
 }

@@ -3,11 +3,11 @@
 import {
   FRAMING,
   fieldFlags,
-  firstValue,
   type Headers,
   HOP_BY_HOP,
-  listMembers,
+  isNamed,
   NO_TRAILER,
+  nominatedFields,
   PROTECTED,
 } from '../http/headers.ts';
 import { type Mapping, mapCookiePath, mapLocation } from '../http/location.ts';
@@ -22,7 +22,7 @@ export function responseHeaders(
   requestId: string,
   rules?: HeaderRules,
 ): Headers {
-  const nominated = firstValue(upstream, 'connection') === undefined ? undefined : listMembers(upstream, 'connection');
+  const nominated = nominatedFields(upstream);
   let out: Headers = [];
   let length: string | undefined;
   for (let i = 0; i < upstream.length; i += 2) {
@@ -30,7 +30,7 @@ export function responseHeaders(
     const value = upstream[i + 1]!;
     const flags = fieldFlags(name);
     if ((flags & (HOP_BY_HOP | FRAMING)) !== 0) {
-      if (name.length === 14 && name.toLowerCase() === 'content-length') length = value;
+      if (isNamed(name, 'content-length')) length = value;
       continue;
     }
     if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
@@ -38,16 +38,16 @@ export function responseHeaders(
     const last = out.length - 1;
     switch (name.length) {
       case 8:
-        if (name.toLowerCase() === 'location') out[last] = mapLocation(value, mapping);
+        if (isNamed(name, 'location')) out[last] = mapLocation(value, mapping);
         break;
       case 10:
-        if (name.toLowerCase() === 'set-cookie') out[last] = mapCookiePath(value, mapping.prefix);
+        if (isNamed(name, 'set-cookie')) out[last] = mapCookiePath(value, mapping.prefix);
         break;
       case 12:
-        if (name.toLowerCase() === 'x-request-id') out.length -= 2;
+        if (isNamed(name, 'x-request-id')) out.length -= 2;
         break;
       case 16:
-        if (name.toLowerCase() === 'content-location') out[last] = mapLocation(value, mapping);
+        if (isNamed(name, 'content-location')) out[last] = mapLocation(value, mapping);
         break;
     }
   }

@@ -433,6 +433,39 @@ t.test('requests in one piece are read one after another', async (t) => {
   });
 });
 
+t.test('a head is read as if none had come before it', async (t) => {
+  const accepted = [
+    ['Host: a.example', 'Accept: */*', 'X-One: 1'],
+    ['Accept: */*', 'Host: a.example', 'X-One: 1'],
+    ['host: a.example', 'ACCEPT: */*', 'x-one:1'],
+    ['Host: a.example', 'Accept-Language: en', 'X-One-More: 1'],
+    ['Host: a.example', 'Accept:', 'X-One: \t1 '],
+    ['Host: a.example', `${'X'.repeat(100)}: 1`, 'X-One: Accept: */*'],
+    ['Host: a.example', ...Array.from({ length: 50 }, (_, i) => `X-${i}: ${i}`)],
+    ['Host: a.example'],
+  ];
+  const refused = [
+    ['Host: a.example', 'Accept : */*'],
+    ['Host: a.example', 'Accept\t: */*'],
+    ['Host: a.example', 'Accept'],
+    ['Host: a.example', 'Accept\x00: */*'],
+    ['Host: a.example', ' Accept: */*'],
+    ['Host: a.example', ': */*'],
+    ['Host: a.example', 'Accept: \x00'],
+    ['Host', 'Accept: */*'],
+  ];
+  const head = (lines: readonly string[]) => `GET / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`;
+  for (const before of accepted) {
+    for (const lines of [...accepted, ...refused]) {
+      const alone = read(head(lines));
+      const behind = readRequests([head(before) + head(lines)]);
+      const what = `${before} | ${lines}`;
+      t.strictSame(behind.messages.slice(1), alone.messages, what);
+      t.same([behind.stop, behind.reason], [alone.stop, alone.reason], what);
+    }
+  }
+});
+
 t.test('whether the connection goes on', async (t) => {
   const cases: [version: string, lines: string, keepAlive: boolean][] = [
     ['1.1', '', true],

@@ -12,8 +12,11 @@ import {
   HOP_BY_HOP,
   IDENTITY,
   isGuardedAlias,
+  isNamed,
+  knownName,
   listMembers,
   NO_TRAILER,
+  nominatedFields,
   PROTECTED,
   SECRET,
 } from '../../src/http/headers.ts';
@@ -116,6 +119,28 @@ t.test('what says by which certificate a client proved who it is', async (t) => 
   for (const name of ['X-Client-Id', 'X-SSL', 'X-Forwarded-SSL', 'SSL-Clients', 'X-Client']) {
     t.notOk(has(name, CLIENT_CERTIFICATE), name);
   }
+});
+
+t.test('a name is the same in any letter case, and no other name is', async (t) => {
+  for (const field of ['content-length', 'Content-Length', 'CONTENT-LENGTH', 'cONTENT-lENGTH'])
+    t.ok(isNamed(field, 'content-length'), field);
+  // A letter and its neighbours in bit 5: `M` and `-`, `@` and a backtick.
+  for (const field of ['content-lengths', 'content-lengt', 'content\rlength', 'contentMlength', 'content_length', ''])
+    t.notOk(isNamed(field, 'content-length'), JSON.stringify(field));
+});
+
+t.test('a known name is the same text again', async (t) => {
+  const name = `X-Known-${'a'.repeat(8)}`;
+  t.equal(knownName(name), name);
+  t.equal(knownName('x'.repeat(65)), undefined, 'one that is too long is not remembered');
+});
+
+t.test('what Connection nominates', async (t) => {
+  t.equal(nominatedFields(['Host', 'a']), undefined);
+  t.equal(nominatedFields(['Connection', 'keep-alive']), undefined);
+  t.equal(nominatedFields(['Connection', 'close']), undefined);
+  t.same(nominatedFields(['Connection', 'Close']), ['close']);
+  t.same(nominatedFields(['Connection', 'close', 'connection', 'X-A, X-B']), ['close', 'x-a', 'x-b']);
 });
 
 t.test('reading a flat list', async (t) => {
