@@ -167,6 +167,11 @@ export function listMembers(headers: Headers, name: string): string[] {
   return members;
 }
 
+/** Whether a comma-separated list field has a member, `name` and `member` in lower case. */
+export function hasMember(headers: Headers, name: string, member: string): boolean {
+  return firstValue(headers, name) !== undefined && listMembers(headers, name).includes(member);
+}
+
 /** Names that Connection nominates (RFC 9110 §7.6.1), in lower case; undefined when there are none but the two ordinary options. */
 export function nominatedFields(headers: Headers): string[] | undefined {
   const value = firstValue(headers, 'connection');

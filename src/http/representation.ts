@@ -205,7 +205,7 @@ export function chooseCoding(headers: Headers, available: readonly Coding[]): Co
   if (available.length === 0) return 'identity';
   const accept = listValue(headers, 'accept-encoding');
   if (accept === undefined) return 'identity';
-  const weights = readWeights(accept);
+  const weights = weightsOf(accept);
   const others = weights.get('*') ?? 0;
   let best: Coding | 'identity' = 'identity';
   let most = weights.get('identity') ?? 0;
@@ -220,7 +220,25 @@ export function chooseCoding(headers: Headers, available: readonly Coding[]): Co
   return best;
 }
 
+/** What was read before: the same few lists come again and again. */
+const WEIGHTS = new Map<string, ReadonlyMap<string, number>>();
+const MAX_WEIGHTS = 256;
+/** A longer list is no browser's. */
+const MAX_ACCEPT = 128;
+
 /** The weight of each member, names in lower case. A weight that cannot be read is a refusal. */
+function weightsOf(accept: string): ReadonlyMap<string, number> {
+  const known = WEIGHTS.get(accept);
+  if (known !== undefined) return known;
+  const weights = readWeights(accept);
+  if (accept.length <= MAX_ACCEPT) {
+    if (WEIGHTS.size >= MAX_WEIGHTS) WEIGHTS.clear();
+    // A copy: what was cut out of a head would keep all of that head.
+    WEIGHTS.set(Buffer.from(accept, 'latin1').toString('latin1'), weights);
+  }
+  return weights;
+}
+
 function readWeights(accept: string): Map<string, number> {
   const weights = new Map<string, number>();
   for (const member of accept.split(',')) {
@@ -250,6 +268,7 @@ const TEXT_TYPES: ReadonlySet<string> = new Set([
 
 /** True for a media type, parameters and letter case aside, that is worth compressing. Event streams never are: each event has to leave at once. */
 export function isTextType(type: string): boolean {
+  if (TEXT_TYPES.has(type)) return true;
   const name = type.split(';', 1)[0]!.trim().toLowerCase();
   if (name === 'text/event-stream') return false;
   return name.startsWith('text/') || TEXT_TYPES.has(name) || /\+(?:json|xml|text)$/.test(name);

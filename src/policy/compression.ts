@@ -1,6 +1,6 @@
 // Compression: whether an answer goes down compressed, and what its fields are then.
 
-import { allValues, firstValue, type Headers, listMembers } from '../http/headers.ts';
+import { allValues, firstValue, type Headers, hasMember } from '../http/headers.ts';
 import {
   asksForRange,
   CODINGS,
@@ -25,7 +25,7 @@ export function chooseCompression(
   // A part is what the whole is (RFC 9110 §15.3.7), and stays a part of the bytes that it was cut from.
   if (status === 206) return 'identity';
   // RFC 9111 §5.2.1.6: clients may ask for that too.
-  if (listMembers(head.headers, 'cache-control').includes('no-transform')) return 'identity';
+  if (hasMember(head.headers, 'cache-control', 'no-transform')) return 'identity';
   if (head.protocol === 'HTTP/1.0' || asksForRange(head.method, head.headers)) return 'identity';
   return chooseCoding(head.headers, CODINGS);
 }
@@ -38,7 +38,7 @@ function mayCompress(status: number, headers: Headers): boolean {
   if (firstValue(headers, 'content-encoding') !== undefined) return false;
   const length = status === 206 ? undefined : firstValue(headers, 'content-length');
   if (length !== undefined && Number(length) < MIN_COMPRESSED) return false;
-  if (listMembers(headers, 'cache-control').includes('no-transform')) return false;
+  if (hasMember(headers, 'cache-control', 'no-transform')) return false;
   return !DIGESTS.some((name) => firstValue(headers, name) !== undefined);
 }
 
@@ -59,8 +59,7 @@ export function compressedHeaders(headers: Headers, coding: Coding): Headers {
 
 /** With `Vary: Accept-Encoding`, also for those who get it as it is: a cache has to tell them apart. */
 export function varying(headers: Headers): Headers {
-  const members = listMembers(headers, 'vary');
-  if (members.includes('*') || members.includes('accept-encoding')) return headers;
+  if (hasMember(headers, 'vary', '*') || hasMember(headers, 'vary', 'accept-encoding')) return headers;
   // In front: Content-Length stays last.
   return ['Vary', 'Accept-Encoding', ...headers];
 }

@@ -8,9 +8,9 @@ import {
   firstValue,
   type Headers,
   HOP_BY_HOP,
+  hasMember,
   IDENTITY,
   isNamed,
-  listMembers,
   nominatedFields,
   PROTECTED,
   TRACE,
@@ -59,8 +59,7 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     if (vouched.host !== undefined && isNamed(name, 'host')) out.push(name, vouched.host);
     else out.push(name, incoming[i + 1]!);
   }
-  if (firstValue(incoming, 'te') !== undefined && listMembers(incoming, 'te').includes('trailers'))
-    out.push('TE', 'trailers');
+  if (hasMember(incoming, 'te', 'trailers')) out.push('TE', 'trailers');
   out.push('X-Forwarded-For', vouched.chain);
   pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Proto', vouched.scheme);
   pushUnlessKept(out, incoming, vouched, 'X-Forwarded-Host', vouched.authority);
