@@ -1,4 +1,4 @@
-// Lines that wait to be written: as bytes in blocks, taken in pieces of whole lines.
+// Lines that wait to be written: as bytes in blocks, taken in pieces of whole lines or all together.
 
 const BLOCK_SIZE = 64 * 1024;
 const LF = 0x0a;
@@ -51,12 +51,25 @@ export class LineQueue {
     return bytes.subarray(start, stop);
   }
 
-  /** Lets go of so many bytes, the first ones, as they were peeked at. */
+  /** All lines, a piece for each block. They hold until they are dropped. */
+  peekAll(): Buffer[] {
+    return this.#blocks.map(({ bytes, start, end }) => bytes.subarray(start, end));
+  }
+
+  /** Lets go of so many bytes, the first ones. */
   drop(length: number): void {
-    const block = this.#blocks[0]!;
-    this.#length -= length;
-    block.start += length;
-    if (block.start < block.end) return;
+    let left = length;
+    while (left > 0) {
+      const block = this.#blocks[0]!;
+      const dropped = Math.min(left, block.end - block.start);
+      left -= dropped;
+      this.#length -= dropped;
+      block.start += dropped;
+      if (block.start === block.end) this.#leave(block);
+    }
+  }
+
+  #leave(block: Block): void {
     if (this.#blocks.length > 1) this.#blocks.shift();
     else if (block.bytes.length > BLOCK_SIZE) this.#blocks[0] = openBlock(BLOCK_SIZE);
     else {

@@ -1,6 +1,6 @@
 // The log: JSON lines on standard output, written without ever blocking the data plane.
 
-import { constants, fstatSync, openSync, write, writeSync } from 'node:fs';
+import { constants, fstatSync, openSync, writeSync, writev } from 'node:fs';
 import type { LogLevel } from '../model/snapshot.ts';
 import { jsonLine, type Members, PIPE_BUF } from './line.ts';
 import { LineQueue } from './line-queue.ts';
@@ -45,8 +45,9 @@ export interface Sink {
 
 /** A reader that stands still costs at most this many bytes of lines; what comes on top is dropped and counted. */
 const MAX_HELD = 4 * 1024 * 1024;
-/** How often a full pipe is tried again, in ms. */
-const RETRY = 10;
+/** A full pipe is tried again after so many ms, and after twice as many each time up to the longest pause. */
+const SHORTEST_RETRY = 1;
+const LONGEST_RETRY = 64;
 /** How long the end of the process waits for a reader that stands still, in ms. */
 const FLUSH_TIMEOUT = 2_000;
 
@@ -55,17 +56,16 @@ const FLUSH_TIMEOUT = 2_000;
  * that we do for a request.
  */
 const GATHER = 5;
-/** To a file, in bytes; to a pipe it is PIPE_BUF. */
-const FILE_PIECE = 64 * 1024;
 
-/** Lines to a file descriptor: one write under way at a time, in pieces that several workers may write side by side. */
+/** Lines to a file descriptor: one write under way at a time, and to a pipe in pieces that several workers may write side by side. */
 export function descriptorSink(given: number): Sink {
-  const { descriptor, mostBytes, writesAtOnce } = openTarget(given);
+  const { descriptor, kind } = openTarget(given);
   const held = new LineQueue();
   let dropped = 0;
   /** A write is under way, or will be soon. */
   let writing = false;
   let gathering: NodeJS.Timeout | undefined;
+  let retry = SHORTEST_RETRY;
   let idle: (() => void)[] = [];
 
   function put(line: string): void {
@@ -93,44 +93,44 @@ export function descriptorSink(given: number): Sink {
         }),
       );
     }
-    if (held.length > 0) {
-      const piece = held.peek(mostBytes);
-      writeAll(piece, piece.length);
-      return;
-    }
+    if (held.length === 0) rest();
+    else if (kind === 'pipe') writeToPipe();
+    else writev(descriptor, kind === 'file' ? held.peekAll() : [held.peek(PIPE_BUF)], onWritten);
+  }
+
+  function rest(): void {
     writing = false;
     for (const each of idle) each();
     idle = [];
   }
 
-  /** Writes what is left of a piece that is `length` bytes long. */
-  function writeAll(bytes: Buffer, length: number): void {
-    if (!writesAtOnce) {
-      write(descriptor, bytes, (error, written) => onWritten(bytes, length, error, written));
-      return;
+  /** All that the pipe takes now: a turn may bring more lines than fit one piece. */
+  function writeToPipe(): void {
+    while (held.length > 0) {
+      const piece = held.peek(PIPE_BUF);
+      let written = piece.length;
+      try {
+        written = writeSync(descriptor, piece);
+      } catch (error) {
+        if (isFull(error as NodeJS.ErrnoException)) return tryAgain();
+      }
+      retry = SHORTEST_RETRY;
+      held.drop(written);
     }
-    let written = 0;
-    let failed: NodeJS.ErrnoException | null = null;
-    try {
-      written = writeSync(descriptor, bytes);
-    } catch (error) {
-      failed = error as NodeJS.ErrnoException;
-    }
-    onWritten(bytes, length, failed, written);
+    writeSome();
   }
 
-  function onWritten(bytes: Buffer, length: number, error: NodeJS.ErrnoException | null, written: number): void {
-    if (error?.code === 'EAGAIN') {
-      setTimeout(writeAll, RETRY, bytes, length).unref();
-      return;
-    }
-    if (error === null && written < bytes.length) {
-      writeAll(bytes.subarray(written), length);
-      return;
-    }
-    held.drop(length);
+  function onWritten(error: NodeJS.ErrnoException | null, written: number, pieces: readonly Buffer[]): void {
+    if (error !== null && isFull(error)) return tryAgain();
+    retry = SHORTEST_RETRY;
+    held.drop(error === null ? written : pieces.reduce((sum, { length }) => sum + length, 0));
     if (held.length > 0) setImmediate(writeSome);
     else writeSome();
+  }
+
+  function tryAgain(): void {
+    setTimeout(writeSome, retry).unref();
+    retry = Math.min(retry * 2, LONGEST_RETRY);
   }
 
   function flush(): Promise<void> {
@@ -152,12 +152,12 @@ export function descriptorSink(given: number): Sink {
   return { put, flush };
 }
 
+const isFull = (error: NodeJS.ErrnoException) => error.code === 'EAGAIN';
+
 interface Target {
   readonly descriptor: number;
-  /** Of one write. */
-  readonly mostBytes: number;
-  /** A write never waits, so that it needs no thread. */
-  readonly writesAtOnce: boolean;
+  /** A write to a pipe never waits, so that it needs no thread; to all but a file several processes may write at once. */
+  readonly kind: 'file' | 'pipe' | 'other';
 }
 
 /**
@@ -167,13 +167,13 @@ interface Target {
 function openTarget(given: number): Target {
   try {
     const stats = fstatSync(given);
-    if (stats.isFile()) return { descriptor: given, mostBytes: FILE_PIECE, writesAtOnce: false };
+    if (stats.isFile()) return { descriptor: given, kind: 'file' };
     if (stats.isFIFO()) {
       const descriptor = openSync(`/proc/self/fd/${given}`, constants.O_WRONLY | constants.O_NONBLOCK);
-      return { descriptor, mostBytes: PIPE_BUF, writesAtOnce: true };
+      return { descriptor, kind: 'pipe' };
     }
   } catch {
     // No /proc, or a pipe that another user made: as it is.
   }
-  return { descriptor: given, mostBytes: PIPE_BUF, writesAtOnce: false };
+  return { descriptor: given, kind: 'other' };
 }

@@ -31,6 +31,23 @@ t.test('a piece holds while lines are put behind it', async (t) => {
   t.equal(piece.toString(), 'first\n');
 });
 
+t.test('all together, a piece for each block, and parts of them dropped', async (t) => {
+  const queue = new LineQueue();
+  let put = '';
+  for (let i = 0; i < 3_000; i++) {
+    queue.put(`${i}`.padEnd(60));
+    put += `${`${i}`.padEnd(60)}\n`;
+  }
+  const pieces = queue.peekAll();
+  t.ok(pieces.length > 2);
+  t.equal(Buffer.concat(pieces).toString(), put);
+  queue.drop(70_001);
+  t.equal(queue.length, put.length - 70_001);
+  t.equal(Buffer.concat(queue.peekAll()).toString(), put.slice(70_001));
+  queue.drop(queue.length);
+  t.equal(Buffer.concat(queue.peekAll()).length, 0);
+});
+
 t.test('lines of all lengths, over many blocks, in order', async (t) => {
   const roll = dice(11);
   const queue = new LineQueue();
