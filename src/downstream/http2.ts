@@ -2,7 +2,7 @@
 
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import type { Headers } from '../http/headers.ts';
+import { type Headers, lowerName } from '../http/headers.ts';
 import { BLOCK_SIZE, giveBlock, takeBlock } from '../model/blocks.ts';
 import {
   type ByteStream,
@@ -140,7 +140,7 @@ class Http2Downstream implements Downstream, Leaving {
   respond(status: number, headers: Headers): void {
     if (this.#isGone) return;
     const fields: string[] = [':status', String(status)];
-    for (let i = 0; i < headers.length; i += 2) fields.push(headers[i]!.toLowerCase(), headers[i + 1]!);
+    for (let i = 0; i < headers.length; i += 2) fields.push(lowerName(headers[i]!), headers[i + 1]!);
     if (this.exchange.head.method === 'HEAD' || status === 204 || status === 304) {
       this.#ended = true;
       this.#send(() => this.#stream.respond(fields as never, { endStream: true }));

@@ -64,6 +64,8 @@ const FIELDS: ReadonlyMap<string, number> = new Map([
 /** A name as it was spelled. */
 interface Spelling {
   readonly name: string;
+  /** In lower case. */
+  readonly lower: string;
   readonly flags: number;
 }
 
@@ -83,13 +85,19 @@ export function knownName(name: string): string | undefined {
   return (SPELLINGS.get(name) ?? learn(name)).name || undefined;
 }
 
+/** The name in lower case, as HTTP/2 wants it; of one that comes again and again it is the same text. */
+export function lowerName(name: string): string {
+  return (SPELLINGS.get(name) ?? learn(name)).lower;
+}
+
 /** Of one that is not remembered `name` is ''. */
 function learn(name: string): Spelling {
-  const flags = lookUp(name.toLowerCase());
-  if (SPELLINGS.size >= MAX_SPELLINGS || name.length > MAX_SPELLING) return { name: '', flags };
-  // A copy: what was cut out of a head would keep all of that head.
+  const lower = name.toLowerCase();
+  const flags = lookUp(lower);
+  if (SPELLINGS.size >= MAX_SPELLINGS || name.length > MAX_SPELLING) return { name: '', lower, flags };
+  // Copies: what was cut out of a head would keep all of that head.
   const copy = Buffer.from(name, 'latin1').toString('latin1');
-  const spelling = { name: copy, flags };
+  const spelling = { name: copy, lower: copy.toLowerCase(), flags };
   SPELLINGS.set(copy, spelling);
   return spelling;
 }

@@ -1,6 +1,6 @@
 // Header rules: what a route takes away from, sets in and adds to a list of fields.
 
-import type { Headers } from '../http/headers.ts';
+import { type Headers, isNamed, lowerName } from '../http/headers.ts';
 import type { HeaderRules } from '../model/snapshot.ts';
 
 /** Applies a route's rules to a list of its own; without rules that is the list itself. */
@@ -8,7 +8,7 @@ export function applyRules(headers: Headers, rules: HeaderRules | undefined): He
   if (rules === undefined) return headers;
   const out: Headers = [];
   for (let i = 0; i < headers.length; i += 2) {
-    const lower = headers[i]!.toLowerCase();
+    const lower = lowerName(headers[i]!);
     if (!rules.remove.includes(lower) && !sets(rules.set, lower)) out.push(headers[i]!, headers[i + 1]!);
   }
   for (const field of rules.set) out.push(field);
@@ -17,6 +17,6 @@ export function applyRules(headers: Headers, rules: HeaderRules | undefined): He
 }
 
 function sets(fields: readonly string[], lower: string): boolean {
-  for (let i = 0; i < fields.length; i += 2) if (fields[i]!.toLowerCase() === lower) return true;
+  for (let i = 0; i < fields.length; i += 2) if (isNamed(fields[i]!, lower)) return true;
   return false;
 }

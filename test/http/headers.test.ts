@@ -15,6 +15,7 @@ import {
   isNamed,
   knownName,
   listMembers,
+  lowerName,
   NO_TRAILER,
   nominatedFields,
   PROTECTED,
@@ -133,6 +134,8 @@ t.test('a known name is the same text again', async (t) => {
   const name = `X-Known-${'a'.repeat(8)}`;
   t.equal(knownName(name), name);
   t.equal(knownName('x'.repeat(65)), undefined, 'one that is too long is not remembered');
+  t.equal(lowerName(name), name.toLowerCase());
+  t.equal(lowerName('X'.repeat(65)), 'x'.repeat(65));
 });
 
 t.test('what Connection nominates', async (t) => {
