@@ -101,5 +101,7 @@ t.test('as a Map has it, and as a Set', async (t) => {
   t.equal(pending.size, 2);
   t.equal(pending.delete(a!), true);
   t.equal(pending.delete(a!), false);
-  pending.forEach((each) => t.equal(each, b));
+  pending.forEach((each) => {
+    t.equal(each, b);
+  });
 });
