@@ -263,7 +263,8 @@ t.test('a bad pair is never used, and health, metrics and log say why', { timeou
   const why = /tls\.key does not belong to the certificate in SSL_CRT .*: it is not used, what was served before stays/;
   await waitFor(async () => why.test(await admin('/readyz?verbose')), 60_000, 'health to say why');
   t.match(await admin('/readyz?verbose'), /\[\+\]certificate ok: valid until .*; SSL_KEY \//);
-  t.ok(door.logs().some(({ level, msg }) => level === 'error' && why.test(String(msg))));
+  const isLogged = () => door.logs().some(({ level, msg }) => level === 'error' && why.test(String(msg)));
+  await waitFor(isLogged, 5_000, 'the log to say why');
   t.match(await admin('/metrics'), 'portico_tls_certificate_reload_total{result="failure"} 1');
   t.equal(await shown(door.httpsPort, FRONTEND), good.certificate);
   write(folder, await issue());

@@ -107,7 +107,8 @@ t.test('clients with certificates', async (t) => {
   await waitFor(async () => (await ask(GUARDED, '--cert', joeFile)).status === 403, WITHIN, 'the new list');
   t.match((await ask(GUARDED, '--cert', joeFile)).text, /it was revoked/);
   t.equal((await ask(GUARDED, '--cert', annFile)).status, 200);
-  t.ok(portico.logs().some(({ msg }) => /changed authorities or revocation lists/.test(String(msg))));
+  const isLogged = () => portico.logs().some(({ msg }) => /changed authorities or revocation lists/.test(String(msg)));
+  await waitFor(isLogged, WITHIN, 'the log to tell of it');
 
   writeFileSync(crl, await makeRevocationList(root, { from: -9, until: -1 }));
 
