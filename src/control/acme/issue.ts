@@ -147,6 +147,8 @@ async function prove(attempt: Attempt, order: Order, failed: Failed): Promise<Ch
       await answering.withdraw(answer);
     }
     if (checked.status === 'valid') return type;
+    // The issuer was told to look before a restart, and may have looked while nobody answered: that says nothing of the way.
+    if (failed.length === 0 && attempt.placed?.url === order.url) return 'failed';
     const reason = checked.challenges.find((each) => each.type === type)?.error;
     failed.push({ type, why: reason ?? `it is ${checked.status}`, isOurs: false });
     return 'failed';
