@@ -141,8 +141,14 @@ function holdWriteErrors(socket: Socket): void {
       callback(error);
       return;
     }
-    const timer = setTimeout(callback, READ_AFTER_WRITE_ERROR, error);
-    socket.once('close', () => clearTimeout(timer));
+    // Whoever wrote is told in the end, whatever comes first: what was to be written is theirs again.
+    const tell = () => {
+      clearTimeout(timer);
+      socket.removeListener('close', tell);
+      callback(error);
+    };
+    const timer = setTimeout(tell, READ_AFTER_WRITE_ERROR);
+    socket.once('close', tell);
   };
   socket._write = (chunk, encoding, callback) => write.call(socket, chunk, encoding, hold(callback));
   if (writev !== undefined && writev !== null) {

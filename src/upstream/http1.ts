@@ -3,7 +3,7 @@
 import { EVENT, type Event } from '../codec/http1-message.ts';
 import { chunkSize, fieldLines, lastChunk, requestLine } from '../codec/http1-write.ts';
 import { firstValue, type Headers } from '../http/headers.ts';
-import { giveBlock, takeBlock } from '../model/blocks.ts';
+import { BLOCK_SIZE, giveBlock, LARGE_BLOCK_SIZE, takeBlock, takeLargeBlock } from '../model/blocks.ts';
 import {
   type Attempt,
   NO_BODY,
@@ -19,8 +19,8 @@ import type { Running, UpstreamConnection } from './connection.ts';
 import { Connections, type Seeker } from './connections.ts';
 import { Resolver } from './resolver.ts';
 
-/** So much of an upload may wait in the socket for a slow upstream; then the client waits. In bytes. */
-const HIGH_WATER = 256 * 1024;
+/** So much of an upload may wait in the socket for a slow upstream; then the client waits. In bytes. What the kernel took at once counts for a moment. */
+const HIGH_WATER = LARGE_BLOCK_SIZE + BLOCK_SIZE;
 
 /** Connects to endpoints over HTTP/1.1, plain or TLS, and keeps the connections. */
 export class Http1Transport implements Transport {
@@ -90,6 +90,8 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
   /** What is written behind it until the end of the turn. */
   #block: Buffer | undefined;
   #blockLength = 0;
+  /** An ordinary block was filled, or would have been: the next one is large. */
+  #filled = false;
   /** It is called at the end of the turn. */
   #leaving = false;
   #headSeen = false;
@@ -240,10 +242,10 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
   #put(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
-      this.#block ??= takeBlock();
+      this.#block ??= this.#filled ? takeLargeBlock() : takeBlock();
       if (this.#head !== '') this.#moveHead(this.#block);
       const length = Math.min(bytes.length - at, this.#block.length - this.#blockLength);
-      this.#block.set(bytes.subarray(at, at + length), this.#blockLength);
+      this.#block.set(length === bytes.length ? bytes : bytes.subarray(at, at + length), this.#blockLength);
       this.#blockLength += length;
       at += length;
       if (this.#blockLength === this.#block.length) this.#flush();
@@ -266,6 +268,7 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
     const block = this.#block;
     if (block === undefined) return;
     socket.write(block.subarray(0, this.#blockLength), () => giveBlock(block));
+    this.#filled = this.#blockLength >= BLOCK_SIZE;
     this.#block = undefined;
     this.#blockLength = 0;
   }

@@ -1,8 +1,10 @@
 // The transport over HTTP/1.1: when its requests leave, and what came before them.
 
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { giveBlock, LARGE_BLOCK_SIZE, MAX_LARGE, takeLargeBlock } from '../../src/model/blocks.ts';
 import { NO_BODY, type Receiver, UNTIL_END, type UpstreamRequest } from '../../src/model/exchange.ts';
 import { type Endpoint, LIMITS } from '../../src/model/snapshot.ts';
 import { Turn } from '../../src/model/turn.ts';
@@ -20,7 +22,9 @@ const GET: UpstreamRequest = {
 /** An upstream that says `first` to whoever connects; and a transport whose turns end when `endTurn` is called. */
 async function make(t: Test, first: string) {
   const heard: string[] = [];
+  const sockets: Socket[] = [];
   const server = createServer((socket) => {
+    sockets.push(socket);
     socket.on('error', () => {});
     socket.on('data', (bytes) => heard.push(bytes.toString('latin1')));
     t.teardown(() => socket.destroy());
@@ -33,7 +37,7 @@ async function make(t: Test, first: string) {
   const transport = new Http1Transport(LIMITS, () => performance.now(), new Turn((run) => ends.push(run)));
   t.teardown(() => transport.close());
   const endpoint: Endpoint = { host: '127.0.0.1', port: (server.address() as AddressInfo).port, tls: false };
-  return { transport, endpoint, heard, endTurn: () => ends.shift()!() };
+  return { transport, endpoint, heard, sockets, endTurn: () => ends.shift()!() };
 }
 
 /** What an attempt tells, each as its name and what people read; `next` waits for one of that name. */
@@ -88,7 +92,7 @@ t.test('a body that is larger than a block leaves whole and in order', async (t)
   const { transport, endpoint, endTurn, heard } = await make(t, '');
   const { receiver, next } = listen();
   const connected = next('connected');
-  const body = Array.from({ length: 40_000 }, (_, i) => String(i).padStart(6, ' ')).join('');
+  const body = Array.from({ length: 120_000 }, (_, i) => String(i).padStart(6, ' ')).join('');
   const attempt = transport.open({ ...GET, method: 'POST', bodyLength: body.length }, endpoint, receiver, false);
   await connected;
   for (let i = 0; i < body.length; i += 16_384) attempt.write(Buffer.from(body.slice(i, i + 16_384)));
@@ -97,4 +101,28 @@ t.test('a body that is larger than a block leaves whole and in order', async (t)
   const seen = () => heard.join('').split('\r\n\r\n')[1] ?? '';
   await waitFor(() => seen().length >= body.length, 5_000);
   t.ok(seen() === body);
+});
+
+t.test('blocks come back from an upstream that breaks off', async (t) => {
+  const { transport, endpoint, sockets, endTurn } = await make(t, '');
+  const moreThanTheKernelTakes = Buffer.alloc(8 * 1024 * 1024);
+  for (let i = 0; i < MAX_LARGE; i++) {
+    const { receiver, next } = listen();
+    const connected = next('connected');
+    const attempt = transport.open({ ...GET, method: 'POST', bodyLength: UNTIL_END }, endpoint, receiver, false);
+    await connected;
+    const socket = await waitFor(() => sockets.pop()?.pause(), 5_000);
+    t.notOk(attempt.write(moreThanTheKernelTakes));
+    endTurn();
+    // The write fails, and its error waits for an answer that is not read, until nobody wants it any more.
+    attempt.pause();
+    socket.resetAndDestroy();
+    await once(socket, 'close');
+    await sleep(2);
+    attempt.abort();
+  }
+  await sleep(10);
+  const taken = Array.from({ length: MAX_LARGE }, takeLargeBlock);
+  for (const block of taken) giveBlock(block);
+  t.ok(taken.every(({ length }) => length === LARGE_BLOCK_SIZE));
 });
