@@ -1,6 +1,6 @@
 // How DNS is changed for dns-01: read from variables, and the values of both ways.
 
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { readAuthority } from '../http/target.ts';
@@ -91,16 +91,21 @@ export function readResolver(text: string): string | Wrong {
 export function checkDnsProof(proof: DnsProof, problems: Problem[]): Finding[] {
   if (proof.kind === 'hook') {
     const named = { ...proof.setting, file: proof.file };
-    if (!isProgram(proof.file)) {
+    const program = findProgram(proof.file);
+    if (program === undefined) {
       const hint = `let ${named.name} name a program, with the right to execute it; in a container it must be mounted`;
       report(problems, named, 'is no program that this user may execute', hint);
+      return [];
     }
-    return [];
+    if (openTo(program.mode) !== 'write') return [];
+    const message = `${proof.file} is run with the rights of Portico, and every user of this machine may write it`;
+    const hint = `chmod o-w ${proof.file}`;
+    return [{ code: 'permissions', severity: 'warning', place: named.place, message, hint }];
   }
   const { keyFile, setting } = proof;
   const content = readNamedFile({ ...setting, file: keyFile }, problems);
   const folders = (process.env.PATH ?? '').split(delimiter);
-  if (!folders.some((folder) => folder !== '' && isProgram(join(folder, 'nsupdate')))) {
+  if (!folders.some((folder) => folder !== '' && findProgram(join(folder, 'nsupdate')) !== undefined)) {
     const hint = 'install it (on Debian: bind9-dnsutils), or have a hook change DNS';
     problems.push({ place: setting.place, message: 'needs the program nsupdate, which is not on the PATH', hint });
   }
@@ -110,11 +115,13 @@ export function checkDnsProof(proof: DnsProof, problems: Problem[]): Finding[] {
   return [{ code: 'permissions', severity: 'warning', place: setting.place, message, hint: closeIt(keyFile) }];
 }
 
-function isProgram(path: string): boolean {
+/** undefined: there is none that this user may execute. */
+function findProgram(path: string): Stats | undefined {
   try {
     accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
+    const stats = statSync(path);
+    return stats.isFile() ? stats : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -43,9 +43,9 @@ export interface Sink {
   flush(): Promise<void>;
 }
 
-/** A reader that stands still costs at most this many bytes of lines; what comes on top is dropped and counted. */
+/** A reader that stands still, or a full disk, costs at most this many bytes of lines; what comes on top is dropped and counted. */
 const MAX_HELD = 4 * 1024 * 1024;
-/** A full pipe is tried again after so many ms, and after twice as many each time up to the longest pause. */
+/** What is full is tried again after so many ms, and after twice as many each time up to the longest pause. */
 const SHORTEST_RETRY = 1;
 const LONGEST_RETRY = 64;
 /** How long the end of the process waits for a reader that stands still, in ms. */
@@ -88,7 +88,7 @@ export function descriptorSink(given: number): Sink {
         jsonLine({
           time: new Date().toISOString(),
           level: 'warn',
-          msg: 'log lines lost: their reader is too slow',
+          msg: 'log lines lost: they could not be written in time',
           lost,
         }),
       );
@@ -152,7 +152,10 @@ export function descriptorSink(given: number): Sink {
   return { put, flush };
 }
 
-const isFull = (error: NodeJS.ErrnoException) => error.code === 'EAGAIN';
+/** The reader is slow, or the disk or a user's part of it is full; all else does not pass. */
+const FULL: readonly (string | undefined)[] = ['EAGAIN', 'ENOSPC', 'EDQUOT'];
+
+const isFull = (error: NodeJS.ErrnoException) => FULL.includes(error.code);
 
 interface Target {
   readonly descriptor: number;

@@ -35,6 +35,11 @@ t.test('a hook', async (t) => {
   chmodSync(file, 0o755);
   t.equal(of(file), '');
   t.match(of(folder), /is no program/);
+  chmodSync(file, 0o757);
+  const said = checkDnsProof({ kind: 'hook', file, ...rest }, []);
+  t.match(said, [
+    { code: 'permissions', severity: 'warning', message: /every user .* may write it$/, hint: /^chmod o-w / },
+  ]);
 });
 
 t.test('updates', async (t) => {

@@ -1,12 +1,14 @@
 // The log: whole lines in order, a bounded memory when nobody reads, what was lost counted, and an end that never waits long.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
+import fs, { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createLog, descriptorSink, type Sink } from '../../src/telemetry/log.ts';
 import { makeFolder } from '../support/folder.ts';
+import { waitFor } from '../support/ports.ts';
 
 /** A sink that keeps its lines. */
 function memorySink(): Sink & { lines: string[] } {
@@ -89,6 +91,32 @@ t.test('a file gets every line, whole and in order', async (t) => {
   sink.put('{"last":true}');
   await sink.flush();
   t.ok(readFileSync(file, 'utf8').endsWith('\n{"last":true}\n'), 'and it goes on after a pause');
+});
+
+t.test('what a full disk refuses is written when there is room again', async (t) => {
+  const path = join(makeFolder(t, 'full'), 'log');
+  const file = openSync(path, 'a');
+  t.teardown(() => closeSync(file));
+  const { writev } = fs;
+  let refusals = 0;
+  const refuse = (_descriptor: number, _pieces: readonly Buffer[], done: (error: Error) => void) => {
+    refusals++;
+    setImmediate(done, Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+  };
+  fs.writev = refuse as unknown as typeof writev;
+  syncBuiltinESMExports();
+  const giveRoom = () => {
+    fs.writev = writev;
+    syncBuiltinESMExports();
+  };
+  t.teardown(giveRoom);
+  const sink = descriptorSink(file);
+  sink.put('{"i":0}');
+  await waitFor(() => refusals > 2, 5_000);
+  sink.put('{"i":1}');
+  giveRoom();
+  await sink.flush();
+  t.equal(readFileSync(path, 'utf8'), '{"i":0}\n{"i":1}\n');
 });
 
 t.test('several processes on one pipe do not mix their lines', async (t) => {
