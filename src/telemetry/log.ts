@@ -45,6 +45,11 @@ export interface Sink {
 
 /** A reader that stands still, or a full disk, costs at most this many bytes of lines; what comes on top is dropped and counted. */
 const MAX_HELD = 4 * 1024 * 1024;
+/**
+ * Of one write to a socket, as systemd's journal is one, in bytes: up to here Linux takes it whole, between those of others (UNIX_SKB_FRAGS_SZ
+ * in net/unix/af_unix.c). One such write is done in a turn.
+ */
+const MAX_SOCKET_PIECE = 32 * 1024;
 /** What is full is tried again after so many ms, and after twice as many each time up to the longest pause. */
 const SHORTEST_RETRY = 1;
 const LONGEST_RETRY = 64;
@@ -95,7 +100,8 @@ export function descriptorSink(given: number): Sink {
     }
     if (held.length === 0) rest();
     else if (kind === 'pipe') writeToPipe();
-    else writev(descriptor, kind === 'file' ? held.peekAll() : [held.peek(PIPE_BUF)], onWritten);
+    else if (kind === 'file') writev(descriptor, held.peekAll(), onWritten);
+    else writev(descriptor, [held.peek(kind === 'socket' ? MAX_SOCKET_PIECE : PIPE_BUF)], onWritten);
   }
 
   function rest(): void {
@@ -124,8 +130,7 @@ export function descriptorSink(given: number): Sink {
     if (error !== null && isFull(error)) return tryAgain();
     retry = SHORTEST_RETRY;
     held.drop(error === null ? written : pieces.reduce((sum, { length }) => sum + length, 0));
-    if (held.length > 0) setImmediate(writeSome);
-    else writeSome();
+    writeSome();
   }
 
   function tryAgain(): void {
@@ -160,7 +165,7 @@ const isFull = (error: NodeJS.ErrnoException) => FULL.includes(error.code);
 interface Target {
   readonly descriptor: number;
   /** A write to a pipe never waits, so that it needs no thread; to all but a file several processes may write at once. */
-  readonly kind: 'file' | 'pipe' | 'other';
+  readonly kind: 'file' | 'pipe' | 'socket' | 'other';
 }
 
 /**
@@ -171,6 +176,7 @@ function openTarget(given: number): Target {
   try {
     const stats = fstatSync(given);
     if (stats.isFile()) return { descriptor: given, kind: 'file' };
+    if (stats.isSocket()) return { descriptor: given, kind: 'socket' };
     if (stats.isFIFO()) {
       const descriptor = openSync(`/proc/self/fd/${given}`, constants.O_WRONLY | constants.O_NONBLOCK);
       return { descriptor, kind: 'pipe' };

@@ -1,8 +1,10 @@
 // The log: whole lines in order, a bounded memory when nobody reads, what was lost counted, and an end that never waits long.
 
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs, { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -29,6 +31,8 @@ function makePipe(t: Test): { readEnd: number; writeEnd: number; path: string } 
   return { readEnd, writeEnd, path };
 }
 
+const descriptorOf = (socket: Socket) => (socket as unknown as { _handle: { fd: number } })._handle.fd;
+
 /** All that is in the pipe now. */
 function drain(readEnd: number): string {
   const buffer = Buffer.alloc(65_536);
@@ -43,6 +47,22 @@ function drain(readEnd: number): string {
       throw error;
     }
   }
+}
+
+/** A stream socket, as systemd gives services one for their log: what is written to `near` arrives at `far`. */
+async function makeSocket(t: Test): Promise<{ near: Socket; far: Socket }> {
+  const path = join(makeFolder(t, 'socket'), 'socket');
+  const server = createServer();
+  server.listen(path);
+  await once(server, 'listening');
+  const near = connect(path);
+  const [far] = (await once(server, 'connection')) as [Socket];
+  t.teardown(() => {
+    near.destroy();
+    far.destroy();
+    server.close();
+  });
+  return { near, far };
 }
 
 t.test('lines of the level and above are written', async (t) => {
@@ -119,34 +139,28 @@ t.test('what a full disk refuses is written when there is room again', async (t)
   t.equal(readFileSync(path, 'utf8'), '{"i":0}\n{"i":1}\n');
 });
 
-t.test('several processes on one pipe do not mix their lines', async (t) => {
+const SEVERAL = ['a', 'b', 'c'];
+
+/** Processes that each write a thousand lines to what `out` gives; their exit codes. */
+function writeSideBySide(out: () => number | Socket): Promise<(number | null)[]> {
   const program = `
     const { descriptorSink } = await import(process.argv[1]);
     const sink = descriptorSink(1);
     for (let i = 0; i < 1000; i++) sink.put(JSON.stringify({ from: process.argv[2], i, text: '\\u00e9'.repeat((i * 37) % 1500) }));
     await sink.flush();`;
   const module = new URL('../../src/telemetry/log.ts', import.meta.url).href;
-  const { readEnd, path } = makePipe(t);
-  const writers = ['a', 'b', 'c'].map((name) => {
-    const out = openSync(path, 'w');
+  const writers = SEVERAL.map((name) => {
     const child = spawn(process.execPath, ['--input-type=module', '-e', program, module, name], {
-      stdio: ['ignore', out, 'inherit'],
+      stdio: ['ignore', out(), 'inherit'],
     });
-    closeSync(out);
     return new Promise<number | null>((ended) => child.once('exit', ended));
   });
-  let text = '';
-  let running = true;
-  const codes = Promise.all(writers).finally(() => {
-    running = false;
-  });
-  while (running) {
-    text += drain(readEnd);
-    await sleep(1);
-  }
-  text += drain(readEnd);
-  t.strictSame(await codes, [0, 0, 0]);
-  const next: Record<string, number> = { a: 0, b: 0, c: 0 };
+  return Promise.all(writers);
+}
+
+/** Of each process every line, whole and in order. */
+function checkLines(t: Test, text: string): void {
+  const next = Object.fromEntries(SEVERAL.map((name) => [name, 0]));
   const broken = text
     .split('\n')
     .slice(0, -1)
@@ -159,7 +173,32 @@ t.test('several processes on one pipe do not mix their lines', async (t) => {
       }
     });
   t.strictSame(broken, []);
-  t.strictSame(next, { a: 1_000, b: 1_000, c: 1_000 });
+  t.strictSame(Object.values(next), [1_000, 1_000, 1_000]);
+}
+
+t.test('several processes on one pipe do not mix their lines', async (t) => {
+  const { readEnd, path } = makePipe(t);
+  const opened: number[] = [];
+  const codes = writeSideBySide(() => opened[opened.push(openSync(path, 'w')) - 1]!);
+  for (const each of opened) closeSync(each);
+  let text = '';
+  const ended = codes.then(() => true);
+  while (!(await Promise.race([ended, sleep(1)]))) text += drain(readEnd);
+  text += drain(readEnd);
+  t.strictSame(await codes, [0, 0, 0]);
+  checkLines(t, text);
+});
+
+t.test('several processes on one socket do not mix their lines', async (t) => {
+  const { near, far } = await makeSocket(t);
+  const codes = writeSideBySide(() => near);
+  near.destroy();
+  let text = '';
+  // Slow at first, so that writers meet a full one.
+  await sleep(200);
+  for await (const bytes of far) text += bytes.toString('utf8');
+  t.strictSame(await codes, [0, 0, 0]);
+  checkLines(t, text);
 });
 
 t.test('a reader that keeps up loses nothing, however long the turns of the writer are', async (t) => {
@@ -167,7 +206,12 @@ t.test('a reader that keeps up loses nothing, however long the turns of the writ
   const path = join(makeFolder(t, 'log'), 'log');
   const file = openSync(path, 'a');
   t.teardown(() => closeSync(file));
-  const sinks = [descriptorSink(writeEnd), descriptorSink(file)];
+  const { near, far } = await makeSocket(t);
+  const sinks = [writeEnd, file, descriptorOf(near)].map(descriptorSink);
+  let heard = '';
+  far.on('data', (bytes: Buffer) => {
+    heard += bytes.toString('latin1');
+  });
   const line = (i: number) => JSON.stringify({ i, text: 'x'.repeat(980) });
   let text = '';
   let total = 0;
@@ -183,6 +227,8 @@ t.test('a reader that keeps up loses nothing, however long the turns of the writ
   text += drain(readEnd);
   const expected = Array.from({ length: total }, (_, i) => `${line(i)}\n`).join('');
   t.ok(text === expected, `through a pipe: ${text.split('\n').length - 1} of ${total} lines`);
+  await waitFor(() => heard.length >= expected.length, 5_000).catch(() => {});
+  t.ok(heard === expected, `through a socket: ${heard.split('\n').length - 1} of ${total} lines`);
   const written = readFileSync(path, 'utf8');
   t.ok(written === expected, `to a file: ${written.split('\n').length - 1} of ${total} lines`);
 });
