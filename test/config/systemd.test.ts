@@ -31,6 +31,11 @@ t.test('systemd finds nothing wrong with it, and little exposed', async (t) => {
   const judged = run('security', '--offline=true', '--no-pager', '--threshold=20');
   t.equal(judged.status, 0, judged.stdout.slice(-200));
 
+  const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
+  const offered = /`(LogRateLimit\w+=\w+)`/.exec(readme)?.[1] ?? 'nothing';
+  writeFileSync(file, unit.replace('[Service]', `[Service]\n${offered}`).replaceAll('/usr/bin/portico', '/bin/true'));
+  t.equal(run('verify', '--man=no').stderr, '', `and understands ${offered}`);
+
   copyFileSync(join(FOLDER, 'portico.service'), file);
   writeFileSync(file, unit.replace('Type=notify', 'Type=notfy').replaceAll('/usr/bin/portico', '/bin/true'));
   t.match(run('verify', '--man=no').stderr, 'notfy', 'a mistake would be seen');
