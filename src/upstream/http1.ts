@@ -19,8 +19,10 @@ import type { Running, UpstreamConnection } from './connection.ts';
 import { Connections, type Seeker } from './connections.ts';
 import { Resolver } from './resolver.ts';
 
-/** So much of an upload may wait in the socket for a slow upstream; then the client waits. In bytes. What the kernel took at once counts for a moment. */
-const HIGH_WATER = LARGE_BLOCK_SIZE + BLOCK_SIZE;
+/** So much of an upload may wait in the socket for a slow upstream; then the client waits. In bytes. */
+const HIGH_WATER = 256 * 1024;
+/** The same while its blocks are large. What the kernel took at once counts for a moment: one of them must not be too much. */
+const LARGE_HIGH_WATER = LARGE_BLOCK_SIZE + BLOCK_SIZE;
 
 /** Connects to endpoints over HTTP/1.1, plain or TLS, and keeps the connections. */
 export class Http1Transport implements Transport {
@@ -92,6 +94,7 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
   #blockLength = 0;
   /** An ordinary block was filled, or would have been: the next one is large. */
   #filled = false;
+  #highWater = HIGH_WATER;
   /** It is called at the end of the turn. */
   #leaving = false;
   #headSeen = false;
@@ -135,7 +138,7 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
     if (this.#chunked) this.#putText(chunkSize(chunk.length));
     this.#put(chunk);
     if (this.#chunked) this.#putText('\r\n');
-    return connection.socket.writableLength + this.#blockLength < HIGH_WATER;
+    return connection.socket.writableLength + this.#blockLength < this.#highWater;
   }
 
   end(trailers: Headers): void {
@@ -242,7 +245,7 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
   #put(bytes: Uint8Array): void {
     let at = 0;
     while (at < bytes.length) {
-      this.#block ??= this.#filled ? takeLargeBlock() : takeBlock();
+      this.#block ??= this.#takeBlock();
       if (this.#head !== '') this.#moveHead(this.#block);
       const length = Math.min(bytes.length - at, this.#block.length - this.#blockLength);
       this.#block.set(length === bytes.length ? bytes : bytes.subarray(at, at + length), this.#blockLength);
@@ -251,6 +254,12 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
       if (this.#blockLength === this.#block.length) this.#flush();
     }
     this.#leaveSoon();
+  }
+
+  #takeBlock(): Buffer {
+    const block = this.#filled ? takeLargeBlock() : takeBlock();
+    this.#highWater = block.length === LARGE_BLOCK_SIZE ? LARGE_HIGH_WATER : HIGH_WATER;
+    return block;
   }
 
   #moveHead(block: Buffer): void {

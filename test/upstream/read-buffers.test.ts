@@ -4,7 +4,7 @@ import t from 'tap';
 import { ReadBuffers } from '../../src/upstream/read-buffers.ts';
 
 const SMALL = 64 * 1024;
-const LARGE = 256 * 1024;
+const LARGE = 512 * 1024;
 
 /** What is read into after a read that filled the buffer. */
 function fill(buffers: ReadBuffers, busy = true): Buffer {
@@ -46,8 +46,8 @@ t.test('their number is bounded, and who gets none reads as before', async (t) =
   const all = Array.from({ length: 300 }, () => new ReadBuffers());
   for (const each of all) each.next(true);
   const sizes = all.map((each) => fill(each).length);
-  t.equal(sizes.filter((size) => size === LARGE).length, 256);
-  t.equal(sizes.filter((size) => size === SMALL).length, 44);
+  t.equal(sizes.filter((size) => size === LARGE).length, 128);
+  t.equal(sizes.filter((size) => size === SMALL).length, 172);
   all[0]!.end();
   t.equal(fill(all[299]!).length, LARGE, 'one has become free');
   for (const each of all) each.end();
