@@ -118,7 +118,7 @@ export class Http1Downstream implements Downstream, Leaving {
       // What TLS takes it encrypts, and so copies, at once; but behind a write under way the chunk itself waits.
       return socket.writableLength === 0 || (!queued && socket instanceof TLSSocket);
     }
-    this.#bytes = join(this.#text, chunk, this.#framing === FRAMING.chunked ? '\r\n' : '');
+    this.#bytes = this.#join(chunk, this.#framing === FRAMING.chunked ? '\r\n' : '');
     this.#text = '';
     this.#leaveSoon();
     return socket.writableLength < HIGH_WATER;
@@ -194,9 +194,10 @@ export class Http1Downstream implements Downstream, Leaving {
 
   /** Writes what waits, and a large chunk behind it. */
   #send(chunk: Uint8Array | undefined): void {
-    const bytes = this.#bytes;
-    const text = this.#text;
     const socket = this.#socket;
+    // Behind a write under way they wait longer than this turn.
+    const bytes = socket.writableLength === 0 || this.#bytes === undefined ? this.#bytes : Buffer.from(this.#bytes);
+    const text = this.#text;
     const behind = chunk !== undefined && this.#framing === FRAMING.chunked ? '\r\n' : '';
     this.#bytes = undefined;
     this.#text = '';
@@ -210,6 +211,18 @@ export class Http1Downstream implements Downstream, Leaving {
     if (chunk !== undefined) socket.write(chunk, behind === '' ? told : undefined);
     if (behind !== '') socket.write(behind, 'latin1', told);
     if (joins) socket.uncork();
+  }
+
+  /** The text that waits, and bytes behind it. What TLS takes it encrypts at once; what the kernel takes may wait for it. */
+  #join(chunk: Uint8Array, behind: string): Buffer {
+    const text = this.#text;
+    const length = text.length + chunk.length + behind.length;
+    const bytes =
+      this.#socket instanceof TLSSocket ? this.#connection.door.turn.room(length) : Buffer.allocUnsafe(length);
+    bytes.write(text, 0, 'latin1');
+    bytes.set(chunk, text.length);
+    if (behind !== '') bytes.write(behind, text.length + chunk.length, 'latin1');
+    return bytes;
   }
 
   #isLastWrite(): boolean {
@@ -230,14 +243,6 @@ export class Http1Downstream implements Downstream, Leaving {
     this.#leaving = true;
     this.#connection.door.turn.leaveSoon(this);
   }
-}
-
-function join(text: string, chunk: Uint8Array, behind: string): Buffer {
-  const bytes = Buffer.allocUnsafe(text.length + chunk.length + behind.length);
-  bytes.write(text, 0, 'latin1');
-  bytes.set(chunk, text.length);
-  if (behind !== '') bytes.write(behind, text.length + chunk.length, 'latin1');
-  return bytes;
 }
 
 let dateText = '';

@@ -1,5 +1,7 @@
 // The turn of the event loop: what is to leave for the network is gathered, and leaves together when all that came was read.
 
+import { BLOCK_SIZE, giveBlock, takeBlock } from './blocks.ts';
+
 /** Has something to send at the end of the turn. */
 export interface Leaving {
   leave(): void;
@@ -13,6 +15,8 @@ export class Turn {
   readonly #schedule: (run: () => void) => void;
   #waiting: Leaving[] = [];
   #spare: Leaving[] = [];
+  #room = new Room();
+  #spareRoom = new Room();
 
   /** `schedule` runs what it gets once all that has come by now was read. */
   constructor(schedule: (run: () => void) => void) {
@@ -24,11 +28,43 @@ export class Turn {
     if (this.#waiting.push(each) === 1) this.#schedule(this.#end);
   }
 
+  /** Room for so many bytes of somebody who leaves at the end of this turn; from then on it is somebody else's. */
+  room(length: number): Buffer {
+    return this.#room.take(length);
+  }
+
   readonly #end = (): void => {
     const leaving = this.#waiting;
+    const room = this.#room;
     this.#waiting = this.#spare;
+    this.#room = this.#spareRoom;
     for (const each of leaving) each.leave();
     leaving.length = 0;
     this.#spare = leaving;
+    room.clear();
+    this.#spareRoom = room;
   };
+}
+
+/** Blocks that are filled in each turn anew: what they hold is still in the caches, and nothing is left to collect. */
+class Room {
+  readonly #full: Buffer[] = [];
+  #block = takeBlock();
+  #used = 0;
+
+  take(length: number): Buffer {
+    if (length > BLOCK_SIZE) return Buffer.allocUnsafeSlow(length);
+    if (this.#used + length > BLOCK_SIZE) {
+      this.#full.push(this.#block);
+      this.#block = takeBlock();
+      this.#used = 0;
+    }
+    this.#used += length;
+    return this.#block.subarray(this.#used - length, this.#used);
+  }
+
+  clear(): void {
+    for (let block = this.#full.pop(); block !== undefined; block = this.#full.pop()) giveBlock(block);
+    this.#used = 0;
+  }
 }

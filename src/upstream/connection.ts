@@ -5,8 +5,6 @@ import { ResponseParser } from '../codec/http1-response.ts';
 import { plainAddress } from '../http/forwarded.ts';
 import { ReadBuffers } from './read-buffers.ts';
 
-/** Smaller reads are copied out; a larger one is lent, and read over only when whoever took it is done (Receiver.onChunk). */
-const MAX_COPIED = 16 * 1024;
 /** Of an answer's head, in bytes: an SSO answer with its cookies fits, an attack on our memory does not. */
 const HEAD_LIMITS = Object.freeze({ startLine: 8 * 1024, head: 256 * 1024 });
 
@@ -40,13 +38,12 @@ export class UpstreamConnection {
   #error: Error | undefined;
   readonly #buffers = new ReadBuffers();
 
-  /** For net.connect: how its socket reads. While it is paused the buffer keeps what was read last. */
+  /** For net.connect: how its socket reads. What was read is lent (Receiver.onChunk): while the socket is paused the buffer keeps it. */
   readonly reading = Object.freeze({
     buffer: (): Uint8Array => this.#buffers.next(this.running !== undefined),
     callback: (length: number, buffer: Uint8Array): boolean => {
       this.#buffers.note(length === buffer.length);
-      const bytes = buffer.subarray(0, length);
-      this.onData(length <= MAX_COPIED ? Buffer.from(bytes) : (bytes as Buffer));
+      this.onData(buffer.subarray(0, length) as Buffer);
       return true;
     },
   });
