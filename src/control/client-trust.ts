@@ -65,7 +65,8 @@ function readAuthorities(source: NamedFile, problems: Problem[]): readonly X509C
 function makeTrust(authorities: readonly X509Certificate[], lists: readonly RevocationList[]): ClientTrust {
   const content = { authorities: authorities.map(String).join(''), revocations: lists.map(({ pem }) => pem) };
   const id = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
-  return { id, ...content };
+  const revocationEnds = lists.flatMap(({ until }) => (until === undefined ? [] : [until.getTime()]));
+  return { id, ...content, revocationEnds };
 }
 
 /** What the TLS library will not take is better said here than by a worker. */

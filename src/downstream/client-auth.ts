@@ -108,11 +108,15 @@ export class ClientAuthAcceptor {
   }
 }
 
-function proofOf(socket: TLSSocket, { id }: ClientTrust, anchors: readonly X509Certificate[]): ClientProof {
+function proofOf(socket: TLSSocket, trust: ClientTrust, anchors: readonly X509Certificate[]): ClientProof {
+  const { id } = trust;
   const leaf = socket.getPeerX509Certificate();
+  const now = Date.now();
+  // One that is out of date already has refused its clients, and holds for nobody else.
+  const judgedUntil = Math.min(...trust.revocationEnds.filter((end) => end > now));
   if (leaf === undefined) {
     const nothing = { certificate: '', fingerprint: '', chain: '', problem: '' };
-    return { trust: id, ...nothing, validUntil: Number.POSITIVE_INFINITY };
+    return { trust: id, ...nothing, validUntil: Number.POSITIVE_INFINITY, judgedUntil };
   }
   const isProven = socket.authorized && !socket.isSessionReused();
   return {
@@ -122,6 +126,7 @@ function proofOf(socket: TLSSocket, { id }: ClientTrust, anchors: readonly X509C
     chain: isProven ? issuersOf(leaf, anchors).map(binaryItem).join(', ') : '',
     problem: isProven ? '' : String(socket.authorizationError ?? 'not verified'),
     validUntil: leaf.validToDate.getTime(),
+    judgedUntil,
   };
 }
 

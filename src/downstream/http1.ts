@@ -136,6 +136,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
     // and behind an upgrade that was not granted may come anything.
     const keep =
       current.requestDone &&
+      !current.exchange.isLast &&
       current.exchange.head.problem === undefined &&
       !current.exchange.head.upgrade &&
       parser.keepAlive &&

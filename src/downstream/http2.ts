@@ -65,9 +65,9 @@ export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessio
   };
   session.on('stream', (stream, _headers, flags, rawHeaders) => {
     streams++;
-    begin(door, origin, stream, flags, rawHeaders, onEnd);
+    const exchange = begin(door, origin, stream, flags, rawHeaders, onEnd);
     // Not before its first request, which may be on its way: that one would be refused.
-    if (door.draining) session.close();
+    if (door.draining || exchange.isLast) session.close();
   });
   session.on('timeout', () => {
     if (streams === 0) session.close();
@@ -83,7 +83,7 @@ function begin(
   flags: number,
   rawHeaders: readonly string[],
   onEnd: () => void,
-): void {
+): Exchange {
   const downstream = new Http2Downstream(door, stream);
   const head = readHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
   const exchange = new Exchange(origin, downstream, head, Date.now(), door.now());
@@ -110,6 +110,7 @@ function begin(
     stream.pause();
   }
   handle(door, exchange);
+  return exchange;
 }
 
 class Http2Downstream implements Downstream, Leaving {

@@ -56,8 +56,10 @@ export interface ClientProof {
   readonly chain: string;
   /** Why it does not stand the test, as a code of the TLS library; '' when it does. */
   readonly problem: string;
-  /** Of the wall clock, in ms. */
+  /** When the certificate ends, of the wall clock, in ms. */
   readonly validUntil: number;
+  /** When the first of the revocation lists that it was judged by is out of date, of the wall clock, in ms. */
+  readonly judgedUntil: number;
 }
 
 /** The side that called us. All calls are safe after the client has gone: they do nothing. */
@@ -187,6 +189,8 @@ export class Exchange {
   /** What upstreams are told of the client's certificate; undefined: the host asks for none. */
   clientFields: Headers | undefined;
   acting: Acting | undefined;
+  /** Its connection takes no request behind it. */
+  isLast = false;
   /** Among those of the door. */
   place = -1;
 

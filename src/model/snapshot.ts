@@ -79,6 +79,8 @@ export interface ClientTrust {
   readonly authorities: string;
   /** PEM, one revocation list each; none: certificates are not looked up. */
   readonly revocations: readonly string[];
+  /** When each of them is out of date, where it says so; of the wall clock, in ms. */
+  readonly revocationEnds: readonly number[];
 }
 
 export interface Route {

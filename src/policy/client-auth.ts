@@ -6,6 +6,11 @@ import { FAILURES, type Failure } from '../model/failure.ts';
 import type { ClientAuth, ClientForward } from '../model/snapshot.ts';
 import type { Refusal } from './admit.ts';
 
+export interface Stranger extends Refusal {
+  /** The connection is older than what holds now: only another one can be let in. */
+  readonly isStale: boolean;
+}
+
 /**
  * Judged by what the handshake of this very connection found out, under the rules that are in force now. A connection that was opened
  * for another name, for none, or under other rules says nothing about who asks here. `now` is of the wall clock, in ms.
@@ -15,12 +20,13 @@ export function identifyClient(
   { trust, required }: ClientAuth,
   { client, scheme, serverName }: Origin,
   now: number,
-): Refusal | undefined {
-  if (client === undefined || client.trust !== trust) {
-    return refuse(
-      FAILURES.misdirected,
-      `${host} asks for a client certificate, and ${otherwise(scheme, host, serverName)}`,
-    );
+): Stranger | undefined {
+  if (client === undefined || client.trust !== trust || now > client.judgedUntil) {
+    const isStale = scheme === 'https' && serverName === host;
+    const why = isStale
+      ? 'this connection is older than what holds for it now: open a new one'
+      : otherwise(scheme, serverName);
+    return refuse(FAILURES.misdirected, `${host} asks for a client certificate, and ${why}`, isStale);
   }
   if (client.certificate === '') {
     if (!required) return undefined;
@@ -38,11 +44,10 @@ export function clientFields({ certificate, chain }: ClientProof, forward: Clien
   return ['Client-Cert', certificate, 'Client-Cert-Chain', chain];
 }
 
-const refuse = (failure: Failure, detail: string): Refusal => ({ failure, detail });
+const refuse = (failure: Failure, detail: string, isStale = false): Stranger => ({ failure, detail, isStale });
 
-function otherwise(scheme: string, host: string, serverName: string | undefined): string {
+function otherwise(scheme: string, serverName: string | undefined): string {
   if (scheme === 'http') return 'this connection has no TLS';
-  if (serverName === host) return 'this connection is older than what holds for it now: open a new one';
   return `this connection was opened ${serverName === undefined ? 'without a name (SNI)' : `for ${serverName}`}`;
 }
 

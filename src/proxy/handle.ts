@@ -48,7 +48,10 @@ export function handle(door: Door, exchange: Exchange): void {
   const { clientAuth } = host;
   if (clientAuth !== undefined) {
     const stranger = identifyClient(admitted.authority.host, clientAuth, exchange.origin, exchange.startedAt);
-    if (stranger !== undefined) return fail(exchange, stranger.failure, stranger.detail);
+    if (stranger !== undefined) {
+      exchange.isLast = stranger.isStale;
+      return fail(exchange, stranger.failure, stranger.detail);
+    }
     exchange.clientFields = clientFields(exchange.origin.client!, clientAuth.forward);
   }
   if (route === undefined) {

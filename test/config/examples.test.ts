@@ -38,7 +38,9 @@ function snapshotOf(configuration: Configuration) {
   const clientTrusts = new Map(
     configuration.hosts.flatMap(({ clientAuth }) => {
       const key = clientAuth === undefined ? undefined : trustKey(clientAuth.files);
-      return key === undefined ? [] : [[key, { id: `of ${key}`, authorities: '', revocations: [] }] as const];
+      return key === undefined
+        ? []
+        : [[key, { id: `of ${key}`, authorities: '', revocations: [], revocationEnds: [] }] as const];
     }),
   );
   const made = { generation: 1, certificates: [], authorities, clientTrusts, ticketKeys: new Uint8Array(48) };

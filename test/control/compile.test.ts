@@ -15,7 +15,7 @@ const materials = ({ hosts }: Configuration): Materials => ({
         clientTrusts: new Map([
           [
             '/etc/portico/devices-ca.pem\n/etc/portico/devices.crl',
-            { id: 'TRUST', authorities: 'AUTHORITIES', revocations: ['LIST'] },
+            { id: 'TRUST', authorities: 'AUTHORITIES', revocations: ['LIST'], revocationEnds: [] },
           ],
         ]),
       }

@@ -29,7 +29,7 @@ const ann = await client(intermediate);
 const revoked = await client(root);
 
 const trustOf = (id: string, authorities: string, ...revocations: string[]): ClientTrust => ({
-  ...{ id, authorities, revocations },
+  ...{ id, authorities, revocations, revocationEnds: [] },
 });
 const TRUST = trustOf('a', root.certificate);
 const auth = (more: Partial<ClientAuth> = {}): ClientAuth => ({
@@ -293,6 +293,43 @@ t.test('what upstreams are told: nothing, the certificate, or also who vouches f
       t.strictSame(allValues(upstream.requests[1]!.fields, 'client-cert-chain'), [], 'roots are left out');
     }
   }
+});
+
+t.test('a connection that is older than what holds now ends with the answer that says so', async (t) => {
+  const { door, dial, ask } = await start(t);
+  const open = await dial(GUARDED, joe);
+  t.equal(await askOn(open, GUARDED), '200 ok');
+  const socket = await dial(GUARDED, joe, { ALPNProtocols: ['h2'] });
+  const session = connectHttp2(`https://${GUARDED}`, { createConnection: () => socket });
+  const statusOf = async () => {
+    const [fields] = (await once(session.request({ ':path': '/' }), 'response')) as [Record<string, unknown>];
+    return fields[':status'];
+  };
+  t.equal(await statusOf(), 200);
+  const away = once(session, 'goaway');
+  const hosts = door.door.active.snapshot.hosts.map((host) =>
+    host.name === GUARDED ? { ...host, clientAuth: auth({ trust: 'b' }) } : host,
+  );
+  door.reload({ hosts, clientTrusts: [trustOf('b', root.certificate)] });
+  const ended = once(open, 'end');
+  t.match(await askOn(open, GUARDED), /^421 .*open a new one/s);
+  await ended;
+  t.equal(await statusOf(), 421);
+  await away;
+  t.equal(await ask(GUARDED, joe), '200 ok');
+});
+
+t.test('once the list that a connection was judged by is out of date, it is judged anew', async (t) => {
+  const list = await makeRevocationList(root);
+  const ends = Date.now() + 1_000;
+  const trust = { ...trustOf('a', root.certificate, list), revocationEnds: [ends - 3_600_000, ends] };
+  const { dial } = await start(t, { clientTrusts: [trust] });
+  const early = await dial(GUARDED, joe);
+  t.equal(await askOn(early, GUARDED), '200 ok');
+  await waitFor(() => Date.now() > ends, 5_000, 'the end of the list');
+  t.match(await askOn(early, GUARDED), /^421 .*open a new one/s);
+  const late = await dial(GUARDED, joe);
+  t.equal(await askOn(late, GUARDED), '200 ok', 'a list that ended before is for the TLS library to judge by');
 });
 
 t.test('without TLS there is no way in', async (t) => {

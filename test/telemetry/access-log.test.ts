@@ -104,7 +104,14 @@ t.test('what there was not is left out', async (t) => {
 });
 
 t.test('of a client certificate its fingerprint, when one was shown', async (t) => {
-  const shown = { trust: 'a', certificate: ':MIIB:', chain: ':MIIC:', problem: '', validUntil: STARTED };
+  const shown = {
+    trust: 'a',
+    certificate: ':MIIB:',
+    chain: ':MIIC:',
+    problem: '',
+    validUntil: STARTED,
+    judgedUntil: STARTED,
+  };
   const lineOf = (fingerprint: string) => accessLine(exchange({}, { client: { ...shown, fingerprint } }), 1_000);
   const fingerprint = '0123456789abcdef'.repeat(4);
   t.equal(parse(lineOf(fingerprint)).client_cert_sha256, fingerprint);
