@@ -53,6 +53,8 @@ export class Forward implements Acting, Receiver, OutletReceiver {
   #tried = 0;
   #attempts = 0;
   #bodyStarted = false;
+  /** The request's body has ended; what stood behind it. */
+  #requestTrailers: Headers | undefined;
   #answerStarted = false;
   #uploadHeld = false;
   /** Since when the upload is held, and for how long it was before, in ms: that is not the client's slowness. */
@@ -158,7 +160,8 @@ export class Forward implements Acting, Receiver, OutletReceiver {
 
   onRequestEnd(trailers: Headers): void {
     if (this.#released || this.#answerEnded || this.#exchange.answered) return;
-    this.#attempt!.end(safeTrailers(trailers));
+    this.#requestTrailers = safeTrailers(trailers);
+    this.#attempt!.end(this.#requestTrailers);
     this.#moveDeadline();
   }
 
@@ -184,6 +187,8 @@ export class Forward implements Acting, Receiver, OutletReceiver {
     exchange.upstreamAddress = attempt.address;
     exchange.connectTime = attempt.connectTime;
     if (!attempt.reused) this.#metrics.connect.observe(attempt.connectTime / 1_000);
+    // An empty body may have ended before there was a connection, or with the attempt before.
+    if (this.#requestTrailers !== undefined) attempt.end(this.#requestTrailers);
     this.#letUpload();
     this.#moveDeadline();
   }

@@ -1,8 +1,10 @@
-// Forward, as the log and the upstream see it: traces, large fields, and who closed a websocket.
+// Forward, as the log and the upstream see it: traces, large fields, bodies that are empty, and who closed a websocket.
 
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import t, { type Test } from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
-import { HOST, local, openDoor } from '../support/door.ts';
+import { HOST, local, openDoor, type TestDoor } from '../support/door.ts';
 import { sendHttp1 } from '../support/http1-client.ts';
 import { sendHttp2 } from '../support/http2-client.ts';
 import { waitFor } from '../support/ports.ts';
@@ -69,6 +71,53 @@ t.test('a field over 8 KiB is passed, and warned of by its name, once', async (t
   );
   t.notMatch(JSON.stringify(door.lines), /s3cr3t/);
 });
+
+/** A PUT whose body has no length and no bytes, as node:http2 and others send it. */
+async function putNothing(t: Test, door: TestDoor, isHttp2: boolean): Promise<number> {
+  if (!isHttp2) {
+    const client = await RawClient.connect({ port: door.tlsPort, ca: door.ca, serverName: HOST });
+    t.teardown(() => client.close());
+    const answer = client.reader('PUT');
+    client.write(`PUT /x HTTP/1.1\r\nHost: ${HOST}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`);
+    await waitFor(() => answer.isDone, 10_000, 'an answer');
+    return answer.status;
+  }
+  const session = connect(`https://127.0.0.1:${door.tlsPort}`, { ca: door.ca, servername: HOST });
+  t.teardown(() => session.destroy());
+  const fields = { ':method': 'PUT', ':path': '/x', ':authority': HOST };
+  const stream = session.request(fields, { endStream: false });
+  stream.end();
+  const [answer] = (await once(stream, 'response')) as [Record<string, unknown>];
+  return Number(answer[':status']);
+}
+
+for (const isHttp2 of [false, true]) {
+  const version = isHttp2 ? 'HTTP/2' : 'HTTP/1.1';
+  t.test(
+    `an empty body of unknown length ends, also where its end was there before the connection (${version})`,
+    async (t) => {
+      const { door, upstream } = await setUp(t);
+      for (let round = 0; round < 5; round++) {
+        t.equal(await putNothing(t, door, isHttp2), 200);
+        for (const { socket } of upstream.connections) socket.destroy();
+        await waitFor(() => upstream.openCount === 0, 10_000, 'no kept connection');
+      }
+    },
+  );
+
+  t.test(`an empty body of unknown length ends when it is sent again (${version})`, async (t) => {
+    const { door, upstream } = await setUp(t);
+    t.equal(await putNothing(t, door, isHttp2), 200);
+    upstream.script = async (request) => {
+      if (upstream.requests.length === 2) return request.connection.socket.destroy();
+      await request.whole;
+      request.write(OK);
+    };
+    t.equal(await putNothing(t, door, isHttp2), 200);
+    t.equal(upstream.requests.length, 3);
+    t.equal(door.lines.at(-1)!.retries, 1);
+  });
+}
 
 t.test('who closed a websocket in order is in its line', async (t) => {
   const { upstream, door, accessLines } = await setUp(t);
