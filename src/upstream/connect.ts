@@ -57,7 +57,7 @@ export function openConnection(
   };
   const onConnect = () => {
     cleanUp();
-    holdWriteErrors(socket);
+    holdWriteErrors(socket, connection);
     connection.attach(streaming);
     opened(connection, undefined, '');
   };
@@ -133,7 +133,7 @@ const READ_AFTER_WRITE_ERROR = 2_000;
  * An upstream that refuses an upload answers and closes: our next write fails while its answer still waits to be read, and
  * Node destroys a socket on a failed write. So the error is held back until the reading side has ended, or a short time.
  */
-function holdWriteErrors(socket: Socket): void {
+function holdWriteErrors(socket: Socket, connection: UpstreamConnection): void {
   const write = socket._write;
   const writev = socket._writev;
   const hold = (callback: (error?: Error | null) => void) => (error?: Error | null) => {
@@ -141,6 +141,7 @@ function holdWriteErrors(socket: Socket): void {
       callback(error);
       return;
     }
+    connection.onWriteFailed(error);
     // Whoever wrote is told in the end, whatever comes first: what was to be written is theirs again.
     const tell = () => {
       clearTimeout(timer);

@@ -35,6 +35,8 @@ export class UpstreamConnection {
   onGone: () => void = () => {};
   /** The upstream ended it while nothing ran. */
   onEndedIdle: () => void = () => {};
+  /** The reset that a write has met: the system tells it once, and what is read then looks like an end. */
+  reset: Error | undefined;
   #error: Error | undefined;
   readonly #buffers = new ReadBuffers();
 
@@ -93,6 +95,11 @@ export class UpstreamConnection {
     this.ended = true;
     if (this.running === undefined) this.onEndedIdle();
     else this.running.onEnd();
+  }
+
+  /** After an end that was in order the system has another word for it (EPIPE). */
+  onWriteFailed(error: NodeJS.ErrnoException): void {
+    if (error.code === 'ECONNRESET') this.reset = error;
   }
 
   onError(error: Error): void {

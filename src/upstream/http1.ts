@@ -296,7 +296,8 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
       if (event !== EVENT.more) this.#onEvent(event, connection);
       else {
         // An answer that was read and waits for a slow client is not spoilt by what happens to its connection meanwhile.
-        if (connection.ended && connection.parser.finish() === EVENT.end) this.#finish(connection);
+        const isOver = connection.ended && connection.reset === undefined;
+        if (isOver && connection.parser.finish() === EVENT.end) this.#finish(connection);
         else if (connection.ended || this.#closed) this.#break(connection);
         break;
       }
@@ -346,8 +347,9 @@ class Http1Attempt implements Attempt, Seeker, Running, Leaving {
 
   /** The connection ended before the answer did. */
   #break(connection: UpstreamConnection): void {
-    const how = this.#error === undefined ? 'closed the connection' : 'broke the connection off';
-    const why = this.#error === undefined ? '' : ` (${this.#error.message})`;
+    const error = this.#error ?? connection.reset;
+    const how = error === undefined ? 'closed the connection' : 'broke the connection off';
+    const why = error === undefined ? '' : ` (${error.message})`;
     if (this.#headSeen || connection.parser.midway) {
       this.#fail(FAILURES.truncated, `${how} in the middle of its answer${why}`);
     } else this.#fail(FAILURES.lost, `${how} before it answered${why}`);

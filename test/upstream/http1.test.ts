@@ -103,6 +103,34 @@ t.test('a body that is larger than a block leaves whole and in order', async (t)
   t.ok(seen() === body);
 });
 
+t.test(
+  'an answer that runs until the connection ends is whole by an end, not by a reset that a write has met',
+  async (t) => {
+    for (const isReset of [true, false]) {
+      const { transport, endpoint, sockets, endTurn } = await make(t, '');
+      const { told, receiver, next } = listen();
+      const connected = next('connected');
+      const attempt = transport.open({ ...GET, method: 'POST', bodyLength: UNTIL_END }, endpoint, receiver, false);
+      await connected;
+      endTurn();
+      const socket = await waitFor(() => sockets[0], 5_000);
+      const answered = next('chunk');
+      socket.write('HTTP/1.0 200 OK\r\n\r\nsome');
+      await answered;
+      const over = Promise.race([next('failure'), next('end')]);
+      // Its bytes are read before the end that follows; what is written at once meets the reset, and takes the error from the read.
+      if (isReset) socket.resetAndDestroy();
+      else socket.end();
+      attempt.write(Buffer.from('more'));
+      endTurn();
+      const outcome = await over;
+      if (isReset)
+        t.match(outcome, /^response_truncated: broke the connection off in the middle of its answer \(.*ECONNRESET\)$/);
+      else t.equal(told.at(-1), 'end');
+    }
+  },
+);
+
 t.test('blocks come back from an upstream that breaks off', async (t) => {
   const { transport, endpoint, sockets, endTurn } = await make(t, '');
   const moreThanTheKernelTakes = Buffer.alloc(8 * 1024 * 1024);
