@@ -22,8 +22,8 @@ export interface AnsweringConnection {
   readonly door: Door;
   /** For large writes, and the last one of an answer: the kernel has it. */
   readonly onWritten: () => void;
-  /** Whether the connection goes on behind this answer. */
-  decideKeepAlive(answer: Http1Downstream): boolean;
+  /** Whether the connection goes on behind this answer. `endsByClose`: else nobody could tell where it ends. */
+  decideKeepAlive(answer: Http1Downstream, endsByClose: boolean): boolean;
   /** The answer is with the kernel, to its end. */
   onAnswered(answer: Http1Downstream): void;
   /** Back-pressure for the request's body. */
@@ -71,16 +71,13 @@ export class Http1Downstream implements Downstream, Leaving {
     this.#responded = true;
     const { head } = this.exchange;
     const length = firstValue(headers, 'content-length');
-    let keep = this.#connection.decideKeepAlive(this);
     if (head.method === 'HEAD' || status === 204 || status === 304) this.#framing = FRAMING.none;
     else if (length !== undefined) {
       this.#framing = FRAMING.length;
       this.#left = Number(length);
     } else if (head.protocol === 'HTTP/1.1') this.#framing = FRAMING.chunked;
-    else {
-      this.#framing = FRAMING.untilClose;
-      keep = false;
-    }
+    else this.#framing = FRAMING.untilClose;
+    const keep = this.#connection.decideKeepAlive(this, this.#framing === FRAMING.untilClose);
     let text = statusLine(status);
     let dated = false;
     for (let i = 0; i < headers.length; i += 2) {

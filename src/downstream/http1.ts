@@ -122,26 +122,26 @@ export class Http1Connection implements Watched, AnsweringConnection {
     if (this.#ending) this.socket.destroy();
     else if (this.#parser.midHead) {
       const { headTimeout } = this.#limits;
-      const limit = `${headTimeout / 1_000} s (limit downstream.headTimeout, set by HEAD_TIMEOUT)`;
+      const limit = `${headTimeout / 1_000} s (limit downstream.headTimeout; without a configuration file HEAD_TIMEOUT)`;
       this.#refuse(FAILURES.headTimeout, `the request head did not arrive within ${limit}`);
     } else this.#close();
   }
 
   // ---- from the answer under way
 
-  decideKeepAlive(current: Http1Downstream): boolean {
+  decideKeepAlive(current: Http1Downstream, endsByClose: boolean): boolean {
     const { requestsPerConnection } = this.#limits;
     const parser = this.#parser;
     // What is left of a request would be read as the next one. After a broken framing nobody knows what is left (RFC 9112 §6.1),
     // and behind an upgrade that was not granted may come anything.
     const keep =
+      !endsByClose &&
       current.requestDone &&
       !current.exchange.isLast &&
       current.exchange.head.problem === undefined &&
       !current.exchange.head.upgrade &&
       parser.keepAlive &&
       !this.door.draining &&
-      !(this.#inputEnded && parser.unread === 0) &&
       (requestsPerConnection === 0 || this.#count < requestsPerConnection);
     if (!keep) this.#isLast = true;
     return keep;
@@ -151,7 +151,8 @@ export class Http1Connection implements Watched, AnsweringConnection {
     if (this.#current !== current) return;
     this.#current = undefined;
     onDownstreamFinished(this.door, current.exchange);
-    if (this.#isLast || this.#ending) {
+    // What was sent ahead by somebody who has ended his side since is begun for nobody: his end is told once.
+    if (this.#isLast || this.#ending || this.#inputEnded) {
       this.#close();
       return;
     }
@@ -160,12 +161,10 @@ export class Http1Connection implements Watched, AnsweringConnection {
       this.#held = false;
       this.socket.resume();
     }
-    if (this.#parser.unread > 0) {
-      this.#awaitHead();
-      this.#read();
-    }
-    if (this.#current !== undefined) return;
-    if (this.#inputEnded || this.door.draining) this.#close();
+    if (this.#parser.unread > 0) this.#awaitHead();
+    // The end of a request without a body is read with what follows it; an idle connection is to hold no head.
+    this.#read();
+    if (this.#current === undefined && this.door.draining) this.#close();
   }
 
   readonly onWritten = (): void => {
@@ -293,7 +292,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
         const largest = name === '' ? '' : `; its largest field is ${name} with ${size} bytes`;
         return this.#refuse(
           FAILURES.headTooLarge,
-          `the request head is larger than ${headBytes} bytes (limit downstream.headBytes, set by HEAD_LIMIT)${largest}`,
+          `the request head is larger than ${headBytes} bytes (limit downstream.headBytes; without a configuration file HEAD_LIMIT)${largest}`,
         );
       }
       case 'trailers':

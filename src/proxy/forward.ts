@@ -57,8 +57,10 @@ export class Forward implements Acting, Receiver, OutletReceiver {
   #requestTrailers: Headers | undefined;
   #answerStarted = false;
   #uploadHeld = false;
-  /** Since when the upload is held, and for how long it was before, in ms: that is not the client's slowness. */
-  #heldAt = 0;
+  /** The client sends its body when it is told to (RFC 9110 §10.1.1), and the upstream has not said so yet. */
+  #awaitsContinue: boolean;
+  /** Since when it is not the client's turn to send, and for how long it was not before, in ms: that is not its slowness. */
+  #heldAt: number;
   #heldTime = 0;
   #answerHeld = false;
   /** All of the answer has come; what changes it may still hold some. */
@@ -94,6 +96,8 @@ export class Forward implements Acting, Receiver, OutletReceiver {
       action.parameters !== undefined || action.base ? rewriteOf(action, route.prefix, head.method, target) : undefined;
     this.#rewrite = rewrite;
     this.#mayChange = route.compress || rewrite !== undefined;
+    this.#awaitsContinue = !exchange.requestEnded && head.protocol !== 'HTTP/1.0' && expectsContinue(head.headers);
+    this.#heldAt = exchange.startTime;
     this.#request = {
       // Of parameters the head can only be told by their bytes.
       method: rewrite === undefined || rewrite.kind === 'base' ? head.method : 'GET',
@@ -148,6 +152,7 @@ export class Forward implements Acting, Receiver, OutletReceiver {
       this.#end(FAILURES.bodyTooLarge, `the request body has ${overLimit(this.#route.limits)}`);
       return;
     }
+    this.#endWait();
     const time = this.#door.now() - this.#exchange.startTime - this.#heldTime;
     if (isTooSlow(this.#exchange.bytesIn, time, this.#route.limits)) {
       this.#end(FAILURES.bodyTooSlow, `the request body came too slowly: ${underRate(this.#route.limits)}`);
@@ -197,6 +202,7 @@ export class Forward implements Acting, Receiver, OutletReceiver {
     this.#answerStarted = true;
     // RFC 9110 §15.2: HTTP/1.0 has no interim answers.
     if (this.#exchange.head.protocol === 'HTTP/1.0' || status === 101) return;
+    if (status === 100) this.#endWait();
     this.#exchange.downstream.inform(status, responseHeaders(status, headers, this.#mapping, this.#exchange.id));
     this.#moveDeadline();
   }
@@ -348,7 +354,7 @@ export class Forward implements Acting, Receiver, OutletReceiver {
       const limit = `${limits.upstreamIdleTimeout / 1_000} s (limit upstream.idleTimeout)`;
       increment(this.#metrics.errors, FAILURES.upstreamIdle.code);
       this.#end(FAILURES.upstreamIdle, `${this.#hop()} has sent nothing for ${limit}`);
-    } else if (!exchange.requestEnded && !this.#uploadHeld) {
+    } else if (!exchange.requestEnded && !this.#isKept) {
       const limit = `${limits.bodyTimeout / 1_000} s (limit downstream.bodyTimeout)`;
       this.#end(FAILURES.bodyTimeout, `the request body stood still for ${limit}`);
     } else {
@@ -371,7 +377,7 @@ export class Forward implements Acting, Receiver, OutletReceiver {
     const exchange = this.#exchange;
     if (exchange.answered) return;
     const isAnswering = exchange.upstreamStatus !== 0;
-    const waitsForClient = !isAnswering && !exchange.requestEnded && !this.#uploadHeld;
+    const waitsForClient = !isAnswering && !exchange.requestEnded && !this.#isKept;
     const span = isAnswering
       ? limits.upstreamIdleTimeout
       : waitsForClient
@@ -380,18 +386,30 @@ export class Forward implements Acting, Receiver, OutletReceiver {
     this.deadline = this.#door.now() + span;
   }
 
+  /** It is not the client's turn to send. */
+  get #isKept(): boolean {
+    return this.#uploadHeld || this.#awaitsContinue;
+  }
+
   #holdUpload(): void {
     if (this.#uploadHeld) return;
+    if (!this.#isKept) this.#heldAt = this.#door.now();
     this.#uploadHeld = true;
-    this.#heldAt = this.#door.now();
     this.#exchange.downstream.pause();
   }
 
   #letUpload(): void {
     if (!this.#uploadHeld) return;
     this.#uploadHeld = false;
-    this.#heldTime += this.#door.now() - this.#heldAt;
+    if (!this.#isKept) this.#heldTime += this.#door.now() - this.#heldAt;
     this.#exchange.downstream.resume();
+  }
+
+  /** The client was told to send its body, or does so without a word. */
+  #endWait(): void {
+    if (!this.#awaitsContinue) return;
+    this.#awaitsContinue = false;
+    if (!this.#isKept) this.#heldTime += this.#door.now() - this.#heldAt;
   }
 
   #avoid(): void {
@@ -404,4 +422,8 @@ export class Forward implements Acting, Receiver, OutletReceiver {
   #hop(): string {
     return `the ${this.#pool.pool.name} (${this.#pool.authorities[this.#index]})`;
   }
+}
+
+function expectsContinue(headers: Headers): boolean {
+  return firstValue(headers, 'expect')?.toLowerCase() === '100-continue';
 }

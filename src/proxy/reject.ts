@@ -17,6 +17,7 @@ export function rejectConnection(door: Door, origin: Origin, failure: Failure, d
       msg: 'rejected',
       request_id: id,
       listener: origin.listener,
+      client_ip: origin.callerAddress,
       peer_ip: origin.peerAddress,
       status: failure.status,
       failure: failure.code,

@@ -1,5 +1,7 @@
 // One HTTP/1 connection: how long it may idle, how many requests it takes, what it holds of what a client sends ahead, and how it ends.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t, { type Test } from 'tap';
 import type { Limits } from '../../src/model/snapshot.ts';
 import { HOST, local, openDoor, type TestDoor } from '../support/door.ts';
@@ -125,4 +127,65 @@ t.test('the end of a client that has its whole answer is no abort', async (t) =>
     await client.gone;
   }
   t.ok(door.lines.every(({ status, failure }) => status === 200 && failure === undefined));
+});
+
+t.test('what was sent ahead by a client that has ended its side goes on for nobody', async (t) => {
+  const { door, upstream } = await start(t, {});
+  upstream.script = () => {};
+  for (const address of addressesOf(door)) {
+    for (const kind of ['GET', 'websocket'] as const) {
+      const client = await connect(t, address);
+      const answer = client.reader('GET');
+      const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+      const next = kind === 'GET' ? GET : GET.replace('\r\n\r\n', `\r\n${upgrade}\r\n`);
+      // The first one is answered by the door itself, before the end is read.
+      client.socket.end(`GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n${next}`);
+      await client.gone;
+      t.equal(answer.status, address.ca === undefined ? 404 : 421);
+      t.equal(answer.end, 'complete');
+    }
+  }
+  await waitFor(() => door.door.watched.size === 0, 10_000, 'the connections to be gone');
+  await waitFor(() => upstream.openCount === 0, 10_000, 'the upstream to be told');
+  t.equal(door.door.exchanges.size, 0);
+});
+
+t.test('an answer that ends with its connection is the last one, for HTTP/1.0 that would go on, too', async (t) => {
+  const { door, upstream } = await start(t, {});
+  upstream.answer('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n');
+  for (const address of addressesOf(door)) {
+    upstream.requests.length = 0;
+    const client = await connect(t, address);
+    const answer = client.reader('GET');
+    const keep = GET.replace('HTTP/1.1', 'HTTP/1.0').replace('\r\n\r\n', '\r\nConnection: keep-alive\r\n\r\n');
+    client.write(keep + keep.replace('GET', 'DELETE'));
+    await client.gone;
+    client.socket.end(keep.replace('GET', 'DELETE'));
+    await waitFor(() => door.door.watched.size === 0, 10_000, 'the connection to be gone');
+    t.equal(answer.body.toString(), 'ok');
+    t.strictSame(
+      upstream.requests.map(({ method }) => method),
+      ['GET'],
+    );
+  }
+});
+
+t.test('an idle connection holds nothing of the request before', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const used = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const { door } = await start(t, {});
+  const fill = 60_000;
+  const count = 100;
+  const before = used();
+  for (let i = 0; i < count; i++) {
+    const client = await connect(t, { port: door.plainPort });
+    const answer = client.reader('GET');
+    client.write(`GET / HTTP/1.1\r\nHost: nobody.test\r\nX-Fill: ${'x'.repeat(fill)}\r\n\r\n`);
+    await waitFor(() => answer.isDone, 10_000, 'an answer');
+  }
+  t.ok(used() - before < (count * fill) / 2, 'they hold less than their heads');
 });
