@@ -23,7 +23,7 @@ export function openConnection(
   again = false,
 ): void {
   let fromCache = false;
-  const connection = new UpstreamConnection();
+  const connection = new UpstreamConnection(endpoint.tls);
   const lookup = lookupThrough(resolver, (cached) => {
     fromCache = cached;
   });

@@ -40,12 +40,22 @@ export class UpstreamConnection {
   #error: Error | undefined;
   readonly #buffers = new ReadBuffers();
 
-  /** For net.connect: how its socket reads. What was read is lent (Receiver.onChunk): while the socket is paused the buffer keeps it. */
+  readonly #isTls: boolean;
+
+  constructor(isTls: boolean) {
+    this.#isTls = isTls;
+  }
+
+  /**
+   * For net.connect: how its socket reads. What was read is lent (Receiver.onChunk): while the socket is paused the buffer keeps it.
+   * Over TLS what was decrypted already still comes then, and is copied.
+   */
   readonly reading = Object.freeze({
     buffer: (): Uint8Array => this.#buffers.next(this.running !== undefined),
     callback: (length: number, buffer: Uint8Array): boolean => {
       this.#buffers.note(length === buffer.length);
-      this.onData(buffer.subarray(0, length) as Buffer);
+      const bytes = buffer.subarray(0, length) as Buffer;
+      this.onData(this.#isTls ? Buffer.from(bytes) : bytes);
       return true;
     },
   });

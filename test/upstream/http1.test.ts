@@ -3,12 +3,14 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTlsServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { giveBlock, LARGE_BLOCK_SIZE, MAX_LARGE, takeLargeBlock } from '../../src/model/blocks.ts';
 import { NO_BODY, type Receiver, UNTIL_END, type UpstreamRequest } from '../../src/model/exchange.ts';
 import { type Endpoint, LIMITS } from '../../src/model/snapshot.ts';
 import { Turn } from '../../src/model/turn.ts';
 import { Http1Transport } from '../../src/upstream/http1.ts';
+import { makeAuthority, makeCertificate } from '../support/certificates.ts';
 import { waitFor } from '../support/ports.ts';
 
 const GET: UpstreamRequest = {
@@ -130,6 +132,48 @@ t.test(
     }
   },
 );
+
+for (const tls of [false, true]) {
+  t.test(`what is not wanted for now is not written over by what comes (${tls ? 'TLS' : 'plain'})`, async (t) => {
+    const body = Buffer.alloc(3 * 1024 * 1024);
+    for (let at = 0; at < body.length; at += 4) body.writeUInt32LE(at, at);
+    const authority = await makeAuthority();
+    const leaf = await makeCertificate({ names: ['localhost'], issuer: authority });
+    const answer = (socket: Socket) => {
+      socket.on('error', () => {});
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+      socket.write(body);
+    };
+    const onSocket = (socket: Socket) => socket.once('data', () => answer(socket));
+    const server = tls ? createTlsServer({ cert: leaf.certificate, key: leaf.key }, onSocket) : createServer(onSocket);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const turn = new Turn((run) => setImmediate(run));
+    const transport = new Http1Transport(LIMITS, () => performance.now(), turn);
+    t.teardown(() => {
+      transport.close();
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    const trust = tls ? { ca: authority.certificate, serverName: 'localhost' } : {};
+    const parts: Buffer[] = [];
+    await new Promise<void>((done) => {
+      const receiver: Receiver = {
+        ...listen().receiver,
+        onChunk: (chunk) => {
+          // It is lent until the attempt is resumed.
+          attempt.pause();
+          setTimeout(() => {
+            parts.push(Buffer.from(chunk));
+            attempt.resume();
+          }, 1);
+        },
+        onEnd: () => setTimeout(done, 10),
+      };
+      const attempt = transport.open(GET, { host: '127.0.0.1', port, tls, ...trust }, receiver, false);
+    });
+    t.ok(Buffer.concat(parts).equals(body));
+  });
+}
 
 t.test('blocks come back from an upstream that breaks off', async (t) => {
   const { transport, endpoint, sockets, endTurn } = await make(t, '');
