@@ -26,6 +26,8 @@ import { readAsStream, readInPlace } from './reading.ts';
 
 /** What a client may send ahead of its answer, in bytes; more waits in the kernel. */
 const MAX_AHEAD = 64 * 1024;
+/** So much of a body that is not wanted for now is read: who leaves behind a small one is noticed. In bytes. */
+const MAX_HELD = 16 * 1024;
 
 /** A socket of ours knows its connection, so that its events need no closure. */
 interface Carrier extends Socket {
@@ -90,7 +92,8 @@ export class Http1Connection implements Watched, AnsweringConnection {
     this.#parser.feed(chunk);
     this.#read();
     this.#parser.own();
-    if (this.#isWaiting && this.#parser.unread > MAX_AHEAD) this.socket.pause();
+    const { unread } = this.#parser;
+    if ((this.#held && unread > MAX_HELD) || (this.#isWaiting && unread > MAX_AHEAD)) this.socket.pause();
   }
 
   onEnd(): void {
@@ -172,15 +175,13 @@ export class Http1Connection implements Watched, AnsweringConnection {
   };
 
   hold(): void {
-    if (this.#held) return;
     this.#held = true;
-    this.socket.pause();
   }
 
   letGo(): void {
     if (!this.#held) return;
     this.#held = false;
-    this.socket.resume();
+    if (this.socket.isPaused()) this.socket.resume();
     process.nextTick(readOn, this);
   }
 

@@ -115,6 +115,29 @@ t.test('a client that ends its side before its answer has left; the upstream is 
   t.match(door.lines[0], { status: 499, failure: 'client_gone' });
 });
 
+t.test(
+  'a client that leaves while its body waits for a connection is noticed, and its request goes nowhere',
+  async (t) => {
+    const { door, upstream } = await start(t, { upstreamConnections: 1 });
+    upstream.script = () => {};
+    const first = await connect(t, { port: door.plainPort });
+    first.write(GET);
+    await upstream.request();
+    for (const address of addressesOf(door)) {
+      for (const leave of ['end', 'reset'] as const) {
+        const client = await connect(t, address);
+        client.write(`POST / HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 5000\r\n\r\n${'x'.repeat(5_000)}`);
+        await waitFor(() => door.door.exchanges.size === 2, 10_000, 'it to wait');
+        if (leave === 'end') client.socket.end();
+        else client.reset();
+        await waitFor(() => door.door.exchanges.size === 1, 10_000, 'it to be let go');
+        t.match(door.lines.at(-1), { status: 499, failure: 'client_gone' });
+      }
+    }
+    t.equal(upstream.requests.length, 1);
+  },
+);
+
 t.test('the end of a client that has its whole answer is no abort', async (t) => {
   const { door, upstream } = await start(t, {});
   upstream.answer(OK);
