@@ -15,12 +15,20 @@ export interface Ended {
 
 /** After one end closed, how long the other may take to get what is still under way, in ms. */
 const CLOSE_TIMEOUT = 5_000;
+/** How long an end may take nothing of what is there for it, in ms: the other one is not read meanwhile, and could leave unnoticed. */
+const STALL_TIMEOUT = 600_000;
 
 /**
  * Joins two streams. `idleTimeout` in ms: without a byte either way that long, it is closed.
  * Returns a function that closes both at once; `ended` is called one time.
  */
-export function relay(down: ByteStream, up: ByteStream, idleTimeout: number, ended: (how: Ended) => void): () => void {
+export function relay(
+  down: ByteStream,
+  up: ByteStream,
+  idleTimeout: number,
+  ended: (how: Ended) => void,
+  stallTimeout = STALL_TIMEOUT,
+): () => void {
   let bytesUp = 0;
   let bytesDown = 0;
   let open = 2;
@@ -49,9 +57,14 @@ export function relay(down: ByteStream, up: ByteStream, idleTimeout: number, end
       // The other end has said its last word, and its close is under way: nobody is left to read this.
       if (!to.writable) return;
       count(chunk.length);
-      if (!to.write(chunk)) from.pause();
+      if (to.write(chunk)) return;
+      from.pause();
+      to.setTimeout(Math.min(stallTimeout, idleTimeout));
     });
-    to.on('drain', () => from.resume());
+    to.on('drain', () => {
+      to.setTimeout(idleTimeout);
+      from.resume();
+    });
     from.on('timeout', () => {
       by ??= 'idle';
       closeBoth();

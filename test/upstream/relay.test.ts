@@ -36,16 +36,17 @@ interface Tunnel {
 }
 
 /** client == down (ours) -- relay -- up (ours) == server, with the kinds of sockets that the program has there. */
-async function open(t: Test, idleTimeout = 60_000): Promise<Tunnel> {
+async function open(t: Test, idleTimeout = 60_000, stallTimeout?: number): Promise<Tunnel> {
   const { opened: client, accepted: down } = await pair(t);
   const { opened: up, accepted: server } = await pair(t);
   const ends: Ended[] = [];
   let close = () => {};
   const ended = new Promise<Ended>((done) => {
-    close = relay(down, up, idleTimeout, (how) => {
+    const onEnded = (how: Ended) => {
       ends.push(how);
       done(how);
-    });
+    };
+    close = relay(down, up, idleTimeout, onEnded, stallTimeout);
   });
   return { client, server, down, up, close, ended, ends };
 }
@@ -207,6 +208,27 @@ t.test('silence for too long closes both ends, traffic one way does not', async 
   t.match(await tunnel.ended, { by: 'idle', broken: false, up: 10, down: 0 });
   tunnel.server.end();
   await Promise.all([closed(tunnel.client), closed(tunnel.server)]);
+});
+
+t.test('an end that takes nothing of what is there for it closes both, one that is slow does not', async (t) => {
+  const { client, server, ended, ends } = await open(t, 60_000, 400);
+  const chunk = Buffer.alloc(256 * 1024);
+  const pour = () => {
+    while (!client.destroyed && client.write(chunk));
+  };
+  client.on('drain', pour);
+  pour();
+  for (let i = 0; i < 5; i++) {
+    server.pause();
+    await sleep(150);
+    server.resume();
+    await sleep(20);
+  }
+  t.strictSame(ends, []);
+  server.pause();
+  const how = await ended;
+  t.equal(how.by, 'idle');
+  await closed(client);
 });
 
 t.test('an end that is not answered does not stay for ever', async (t) => {
