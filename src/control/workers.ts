@@ -166,12 +166,32 @@ export class Workers {
   }
 
   async #startOne(slot: number, snapshot: Snapshot): Promise<void> {
-    // Structured clone, so that bytes stay bytes; and none of our own flags, which may be those of a debugger.
-    const child = spawn(EXECUTABLE, [...PROGRAM, 'worker', String(slot)], {
-      argv0: process.argv0,
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-      serialization: 'advanced',
-    });
+    const worker = this.#open(slot);
+    try {
+      let given = snapshot;
+      await this.#give(worker, given);
+      // A reload that came while it was starting has passed it by, or is about to.
+      while (this.#replacing !== undefined || this.#snapshot !== given) {
+        await this.#replacing?.catch(() => {});
+        given = this.#snapshot!;
+        await this.#give(worker, given);
+      }
+      worker.serving = true;
+    } catch (error) {
+      worker.child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  /** A process that cannot be made (no memory, no descriptor, too many processes) has no exit: that is thrown, or told as an error. */
+  #open(slot: number): Worker {
+    let child: ChildProcess;
+    try {
+      child = spawnWorker(slot);
+    } catch (error) {
+      this.#replaceEnded(slot, false, (error as Error).message);
+      throw error;
+    }
     const worker: Worker = {
       slot,
       child,
@@ -184,22 +204,13 @@ export class Workers {
     };
     this.#all.add(worker);
     child.on('message', (report: Report) => onReport(worker, report));
-    child.once('error', (error) => worker.waiting?.settle(error));
-    child.once('exit', (code, signal) => this.#onExit(worker, code, signal));
-    try {
-      let given = snapshot;
-      await this.#give(worker, given);
-      // A reload that came while it was starting has passed it by, or is about to.
-      while (this.#replacing !== undefined || this.#snapshot !== given) {
-        await this.#replacing?.catch(() => {});
-        given = this.#snapshot!;
-        await this.#give(worker, given);
-      }
-      worker.serving = true;
-    } catch (error) {
-      child.kill('SIGKILL');
-      throw error;
-    }
+    child.on('error', (error) => {
+      if (child.pid === undefined) this.#onEnd(worker, error.message);
+    });
+    child.once('exit', (code, signal) => {
+      this.#onEnd(worker, signal === null ? `exit code ${code}` : `signal ${signal}`);
+    });
+    return worker;
   }
 
   async #give(worker: Worker, snapshot: Snapshot): Promise<void> {
@@ -217,18 +228,20 @@ export class Workers {
     if (report.kind === 'refused') throw new Error(report.reason);
   }
 
-  #onExit(worker: Worker, code: number | null, signal: string | null): void {
+  #onEnd(worker: Worker, how: string): void {
     const { serving } = worker;
-    const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
     worker.serving = false;
     this.#all.delete(worker);
     this.#retire(worker);
     worker.waiting?.settle(new Error(`a worker ended while it was starting (${how})`));
-    if (this.#stopping) return;
+    if (serving && Date.now() - worker.startedAt > HEALTHY_AFTER) this.#crashes = 0;
+    this.#replaceEnded(worker.slot, serving, how);
+  }
+
+  #replaceEnded(slot: number, hasServed: boolean, how: string): void {
     // While the first ones start, start() fails; later ones are replaced.
-    if (!serving && this.#crashes === 0) return;
-    if (Date.now() - worker.startedAt > HEALTHY_AFTER) this.#crashes = 0;
-    this.#restart(worker.slot, how);
+    if (this.#stopping || (!hasServed && this.#crashes === 0)) return;
+    this.#restart(slot, how);
   }
 
   /** Gauges of a process end with it; what it counted stays. */
@@ -253,6 +266,15 @@ export class Workers {
       });
     }, delay);
   }
+}
+
+function spawnWorker(slot: number): ChildProcess {
+  // Structured clone, so that bytes stay bytes; and none of our own flags, which may be those of a debugger.
+  return spawn(EXECUTABLE, [...PROGRAM, 'worker', String(slot)], {
+    argv0: process.argv0,
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    serialization: 'advanced',
+  });
 }
 
 function onReport(worker: Worker, report: Report): void {

@@ -1,6 +1,7 @@
-// Workers: one that hangs is replaced while another one answers.
+// Workers: one that hangs is replaced while another one answers, and one that cannot be started is tried again.
 
-import t from 'tap';
+import { ChildProcess } from 'node:child_process';
+import t, { type Test } from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
 import { Workers } from '../../src/control/workers.ts';
@@ -12,7 +13,7 @@ const skip = process.platform === 'linux' ? false : 'there is one worker only, a
 /** In ms; less than the reports of a busy machine are late. */
 const HUNG_AFTER = 6_000;
 
-t.test('a worker that hangs is ended and replaced, the other one serves on', { skip }, async (t) => {
+async function startTwo(t: Test) {
   const logged: Record<string, unknown>[] = [];
   const log = createLog('info', { put: (line) => logged.push(JSON.parse(line)), flush: () => Promise.resolve() });
   const configuration = readEnvironment({
@@ -22,12 +23,32 @@ t.test('a worker that hangs is ended and replaced, the other one serves on', { s
   });
   // Without the listener that would need a certificate.
   const plain = { ...configuration, listeners: configuration.listeners.filter(({ kind }) => kind !== 'tls') };
-  const parts = { generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) };
+  const snapshot = (generation: number) =>
+    compile(plain, { generation, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) });
   const others = childrenOf(process.pid);
   const workers = new Workers(2, log, HUNG_AFTER);
-  await workers.start(compile(plain, parts));
+  await workers.start(snapshot(1));
   t.teardown(() => workers.kill());
   const ours = () => childrenOf(process.pid).filter((pid) => !others.includes(pid));
+  return { workers, snapshot, logged, ours };
+}
+
+/** The method of Node that starts a process; `fail` is what happens in its place until the end of the test, or until it is undone. */
+function breakSpawn(t: Test, fail: (spawn: () => unknown, options: { file: string }) => unknown): () => void {
+  const prototype = ChildProcess.prototype as unknown as { spawn(options: { file: string }): unknown };
+  const { spawn } = prototype;
+  prototype.spawn = function (options) {
+    return fail(() => spawn.call(this, options), options);
+  };
+  const undo = () => {
+    prototype.spawn = spawn;
+  };
+  t.teardown(undo);
+  return undo;
+}
+
+t.test('a worker that hangs is ended and replaced, the other one serves on', { skip }, async (t) => {
+  const { workers, logged, ours } = await startTwo(t);
   const [hung, well] = ours() as [number, number];
   process.kill(hung, 'SIGSTOP');
   t.equal(workers.serving, 2, 'a process that hangs is a process all the same');
@@ -38,3 +59,37 @@ t.test('a worker that hangs is ended and replaced, the other one serves on', { s
     ['a worker hangs: it is ended', /^a worker ended; the others serve on/],
   );
 });
+
+for (const [how, fail] of [
+  [
+    'is told',
+    (spawn, options) => {
+      options.file = '/nowhere';
+      return spawn();
+    },
+  ],
+  [
+    'is thrown',
+    () => {
+      throw new Error('spawn ENOMEM');
+    },
+  ],
+] as const satisfies [string, Parameters<typeof breakSpawn>[1]][]) {
+  t.test(`a worker whose process cannot be made is tried again: it ${how}`, { skip }, async (t) => {
+    const { workers, logged, ours } = await startTwo(t);
+    const failures = () => logged.filter(({ how }) => /^spawn .*ENO/.test(String(how)));
+    const undo = breakSpawn(t, fail);
+    process.kill(ours()[0]!, 'SIGKILL');
+    await waitFor(() => failures().length > 1, 10_000, 'the second one that cannot be started');
+    t.equal(workers.serving, 1);
+    undo();
+    await waitFor(() => workers.serving === 2, 20_000, 'a new worker');
+    t.equal(await workers.drain(5_000, false), 0, 'none is waited for in vain');
+    t.strictSame(ours(), []);
+  });
+
+  t.test(`the first ones cannot be started: it ${how}`, { skip }, async (t) => {
+    breakSpawn(t, fail);
+    await t.rejects(startTwo(t), { message: /spawn .*ENO/ });
+  });
+}
