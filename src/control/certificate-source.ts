@@ -53,7 +53,7 @@ export interface CertificateSource {
   /**
    * From now on it looks after itself, and calls back when `current()` or `findings()` became something else. The supervisor then
    * compiles and swaps a snapshot, and logs the findings that are new. Calls that come before it does so become one. `changed`
-   * resolves when what the source has is in force, and rejects when the workers refused it, of which nobody needs to hear.
+   * resolves when what the source has is in force, and rejects when the workers do not take it; then it is tried again without the source.
    */
   start(changed: () => Promise<void>): void;
   /** Nothing is called any more. May be called without a start. */

@@ -1,25 +1,31 @@
-// The certificates that the workers serve: exchanged when a source has others, with a word for each finding, a count and a line of health.
+// The certificates that the workers serve: exchanged when a source has others, until the workers have them, with a word for each finding, a count and a line of health.
 
 import type { AcmeAnswers, ClientTrust } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { Clock } from './acme/clock.ts';
 import type { Check } from './admin.ts';
-import type { CertificateSource, LoadedCertificate } from './certificate-source.ts';
+import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
 import { certificateTable } from './certificate-table.ts';
 import { formatProblem } from './problem.ts';
+
+/** After a swap that failed: 2 s, 4, 8, up to a minute. */
+const FIRST_PAUSE = 2_000;
+const LONGEST_PAUSE = 60_000;
 
 /** What the supervisor does for it. */
 export interface Swapping {
   /** Runs when no reload and no other swap is under way. */
   inTurn(work: () => Promise<void>): Promise<void>;
-  /** Gives the workers a snapshot with the certificates of the store. Rejects when one of them refuses; then all keep theirs. */
+  /** Gives the workers a snapshot with the certificates of the store. Rejects when one of them does not take it; then all keep theirs. */
   swap(): Promise<void>;
 }
 
 export class CertificatesInForce {
-  /** How often changed certificates came into force by themselves, and how often some were not fit to. */
+  /** How often changed certificates came into force by themselves, and how often some were not fit to, or not taken by a worker. */
   readonly renewals = { succeeded: 0, failed: 0 };
   readonly #log: Log;
   readonly #swapping: Swapping;
+  readonly #clock: Clock;
   #store: CertificateSource | undefined;
   #served: readonly LoadedCertificate[] = [];
   /** What issuers find at the workers. */
@@ -27,10 +33,15 @@ export class CertificatesInForce {
   #clientTrusts: ReadonlyMap<string, ClientTrust> | undefined;
   /** Findings that were told: each is told once, as long as it stays. */
   #told: ReadonlySet<string> = new Set();
+  /** What the store has that the workers do not have yet. */
+  #behind: Finding | undefined;
+  #failures = 0;
+  #pause = new AbortController();
 
-  constructor(log: Log, swapping: Swapping) {
+  constructor(log: Log, swapping: Swapping, clock: Clock) {
     this.#log = log;
     this.#swapping = swapping;
+    this.#clock = clock;
   }
 
   get served(): readonly LoadedCertificate[] {
@@ -39,30 +50,32 @@ export class CertificatesInForce {
 
   /** The workers serve those of this store from now on, as `served` has them, and the one before is done with. */
   take(store: CertificateSource, served: readonly LoadedCertificate[]): void {
-    this.#store?.stop();
+    this.stop();
     this.#store = store;
     this.#served = served;
     this.#answers = store.answers?.();
     this.#clientTrusts = store.clientTrusts?.();
-    this.#tellFindings(store);
+    this.#tellFindings();
     let waiting: Promise<void> | undefined;
-    store.start(() => {
+    const renew = () => {
       waiting ??= this.#swapping.inTurn(() => {
         waiting = undefined;
-        return this.#renew(store);
+        return this.#renew(store, renew);
       });
       waiting.catch(() => {});
       return waiting;
-    });
+    };
+    store.start(renew);
   }
 
   table(): string {
-    return certificateTable(this.#served, this.#store?.findings() ?? [], new Date());
+    return certificateTable(this.#served, this.#findings(), new Date());
   }
 
   stop(): void {
     this.#store?.stop();
     this.#store = undefined;
+    this.#catchUp();
   }
 
   /**
@@ -74,36 +87,39 @@ export class CertificatesInForce {
     if (ends.length === 0) return { name: 'certificate', ok: !needed, detail: 'there is none' };
     const first = new Date(Math.min(...ends)).toISOString();
     const until = ends.length === 1 ? `valid until ${first}` : `${ends.length}, the first one valid until ${first}`;
-    const wrong = (this.#store?.findings() ?? []).filter(
-      ({ severity, code }) => severity === 'error' || /^(acme|ocsp)-/.test(code),
-    );
+    const wrong = this.#findings().filter(({ severity, code }) => severity === 'error' || /^(acme|ocsp)-/.test(code));
     const detail = [until, ...wrong.map(formatProblem)].join('; ');
     return { name: 'certificate', ok: Math.max(...ends) > Date.now(), detail };
   }
 
+  #findings(): readonly Finding[] {
+    return [...(this.#behind === undefined ? [] : [this.#behind]), ...(this.#store?.findings() ?? [])];
+  }
+
   /** A source has other certificates, or something else to say. */
-  async #renew(store: CertificateSource): Promise<void> {
+  async #renew(store: CertificateSource, again: () => Promise<void>): Promise<void> {
     // A reload has taken its place, or nothing is served any more.
     if (this.#store !== store) return;
-    this.renewals.failed += this.#tellFindings(store);
+    this.renewals.failed += this.#tellFindings();
     const next = store.current();
     const fresh = next.filter((each) => !this.#served.some((other) => isSame(each, other)));
     const answers = store.answers?.();
     const isSameAll = fresh.length === 0 && next.length === this.#served.length;
     const isStapled = next.every(({ certificate: { staple } }, i) => staple === this.#served[i]?.certificate.staple);
     const clientTrusts = store.clientTrusts?.();
-    if (isSameAll && isStapled && answers === this.#answers && clientTrusts === this.#clientTrusts) return;
+    const isSameTrust = clientTrusts === this.#clientTrusts;
+    if (isSameAll && isStapled && answers === this.#answers && isSameTrust) return this.#catchUp();
     try {
       await this.#swapping.swap();
     } catch (error) {
       this.renewals.failed++;
-      const reason = (error as Error).message;
-      this.#log.error('a changed certificate was refused, everything stays as it was', { error: reason });
+      const what = describeChange(!isSameAll, !isSameTrust);
+      if (this.#store === store) this.#fallBehind(what, (error as Error).message, again);
       throw error;
     }
+    this.#catchUp();
     this.#answers = answers;
-    if (clientTrusts !== this.#clientTrusts)
-      this.#log.info('changed authorities or revocation lists of clients are in force');
+    if (!isSameTrust) this.#log.info('changed authorities or revocation lists of clients are in force');
     this.#clientTrusts = clientTrusts;
     this.#served = next;
     if (isSameAll) return;
@@ -114,14 +130,35 @@ export class CertificatesInForce {
     }
   }
 
+  /** No source tells the same change twice: whatever kept a worker from taking it is over one day. */
+  #fallBehind(what: string, reason: string, again: () => Promise<void>): void {
+    const message = `do not have ${what} yet: ${reason}`;
+    const hint = 'it is tried again by itself';
+    this.#behind = { code: 'not-in-force', severity: 'error', place: 'workers', message, hint };
+    this.#tellFindings();
+    this.#pause.abort();
+    this.#pause = new AbortController();
+    const { signal } = this.#pause;
+    this.#clock.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#failures++), signal).then(() => {
+      if (!signal.aborted) again();
+    });
+  }
+
+  /** What the store has is in force, or does not matter any more. */
+  #catchUp(): void {
+    this.#pause.abort();
+    this.#failures = 0;
+    this.#behind = undefined;
+  }
+
   /** How many of those that are new are of certificates that are not used. */
-  #tellFindings(store: CertificateSource): number {
+  #tellFindings(): number {
     const told = new Set<string>();
     let refused = 0;
-    for (const finding of store.findings()) {
+    for (const finding of this.#findings()) {
       const line = formatProblem(finding);
       // The days that are left count down in the text: it is the kind that is new.
-      const isEachNew = finding.code === 'not-used' || finding.code === 'acme-failed';
+      const isEachNew = ['not-used', 'acme-failed', 'not-in-force'].includes(finding.code);
       const key = isEachNew ? line : `${finding.code} ${finding.place}`;
       told.add(key);
       if (this.#told.has(key)) continue;
@@ -133,6 +170,11 @@ export class CertificatesInForce {
     this.#told = told;
     return refused;
   }
+}
+
+function describeChange(ofCertificates: boolean, ofTrust: boolean): string {
+  if (ofCertificates) return 'a changed certificate';
+  return ofTrust ? 'changed authorities or revocation lists of clients' : 'what issuers say or look for';
 }
 
 function isSame(one: LoadedCertificate, other: LoadedCertificate): boolean {

@@ -52,10 +52,8 @@ export class Snapshots {
     this.#workers = workers;
     this.#log = log;
     this.ocsp = new OcspAnswers(SYSTEM_CLOCK, log);
-    this.certificates = new CertificatesInForce(log, {
-      inTurn: (work) => this.inTurn(work),
-      swap: () => workers.replace(this.#compile(this.#configuration, this.#files!)),
-    });
+    const swap = () => workers.replace(this.#compile(this.#configuration, this.#files!));
+    this.certificates = new CertificatesInForce(log, { inTurn: (work) => this.inTurn(work), swap }, SYSTEM_CLOCK);
   }
 
   get configuration(): Configuration {

@@ -22,7 +22,7 @@ export interface Standing {
   readonly wanted: number;
   readonly reloads: Reloads;
   readonly certificates: readonly LoadedCertificate[];
-  /** How often a changed certificate came into force by itself, and how often one was not fit to. */
+  /** How often a changed certificate came into force by itself, and how often one was not fit to, or not taken by a worker. */
   readonly renewals: { readonly succeeded: number; readonly failed: number };
   readonly orders: OrderCounts;
   readonly ocsp: OcspAnswers;

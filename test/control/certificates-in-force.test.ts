@@ -1,4 +1,4 @@
-// What the workers serve: swapped when a source has something else, each finding told once, refusals counted.
+// What the workers serve: swapped when a source has something else, again when that failed, each finding told once, refusals counted.
 
 import t from 'tap';
 import type { CertificateSource, Finding, LoadedCertificate } from '../../src/control/certificate-source.ts';
@@ -6,7 +6,9 @@ import { CertificateStore } from '../../src/control/certificate-store.ts';
 import { CertificatesInForce } from '../../src/control/certificates-in-force.ts';
 import type { AcmeAnswers, ClientTrust } from '../../src/model/snapshot.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { TestClock } from '../support/acme-source.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { waitFor } from '../support/ports.ts';
 
 const DAY = 86_400_000;
 const made = await makeCertificate({ names: ['a.example'] });
@@ -47,8 +49,9 @@ function ground() {
   const swaps: (Error | undefined)[] = [];
   let last: Promise<void> = Promise.resolve();
   let next: Error | undefined;
-  const inForce = new CertificatesInForce(log, {
-    inTurn: (work) => {
+  const clock = new TestClock();
+  const swapping = {
+    inTurn: (work: () => Promise<void>) => {
       const done = last.then(work);
       last = done.catch(() => {});
       return done;
@@ -57,7 +60,8 @@ function ground() {
       swaps.push(next);
       return next === undefined ? Promise.resolve() : Promise.reject(next);
     },
-  });
+  };
+  const inForce = new CertificatesInForce(log, swapping, clock);
   const source = new Given();
   inForce.take(new CertificateStore([source], ['a.example']), source.current());
   const change = async () => {
@@ -68,7 +72,7 @@ function ground() {
   const failWith = (error: Error | undefined) => {
     next = error;
   };
-  return { inForce, source, swaps, lines, change, failWith };
+  return { inForce, source, swaps, lines, clock, change, failWith };
 }
 
 t.test('another certificate is swapped in, once for calls that come together', async (t) => {
@@ -83,14 +87,16 @@ t.test('another certificate is swapped in, once for calls that come together', a
   t.equal(swaps.length, 1, 'nothing is new');
 });
 
-t.test('what a worker refuses is not in force, is counted, and is tried again', async (t) => {
+t.test('what a worker does not take is not in force, is counted, and is tried again', async (t) => {
   const { inForce, source, lines, change, failWith } = ground();
   const before = inForce.served;
   source.certificates = [loaded('two')];
   failWith(new Error('no'));
   await change();
   t.equal(inForce.served, before);
-  t.match(lines, [{ level: 'error', msg: /refused, everything stays as it was/, error: 'no' }]);
+  t.match(lines, [
+    { level: 'error', msg: 'workers do not have a changed certificate yet: no (it is tried again by itself)' },
+  ]);
   failWith(undefined);
   await change();
   t.strictSame(inForce.served, source.certificates);
@@ -102,7 +108,8 @@ t.test('others who vouch for clients are swapped in, and again until the workers
   source.trusts = new Map();
   failWith(new Error('no'));
   await change();
-  t.match(lines.splice(0), [{ level: 'error', error: 'no' }]);
+  const word = 'workers do not have changed authorities or revocation lists of clients yet: no';
+  t.match(lines.splice(0), [{ level: 'error', msg: `${word} (it is tried again by itself)` }]);
   failWith(undefined);
   await change();
   t.match(lines, [{ level: 'info', msg: /authorities or revocation lists of clients/ }]);
@@ -111,6 +118,58 @@ t.test('others who vouch for clients are swapped in, and again until the workers
   await change();
   t.equal(swaps.length, 2);
 });
+
+t.test(
+  'a swap that failed is tried again by itself, after longer and longer pauses; health says so meanwhile',
+  async (t) => {
+    const { inForce, source, swaps, lines, clock, change, failWith } = ground();
+    source.certificates = [loaded('two')];
+    failWith(new Error('a worker did not answer in time'));
+    await change();
+    await waitFor(() => clock.waiting() === 1, 5_000, 'the first pause that is a long one');
+    t.equal(swaps.length, 4, 'after 2, 4 and 8 s');
+    t.equal(lines.length, 1, 'it is told once');
+    const said = /workers do not have a changed certificate yet: a worker did not answer in time/;
+    t.match(inForce.check(true), { ok: true, detail: said });
+    t.match(inForce.table(), said);
+    failWith(new Error('a worker ended'));
+    clock.advance(16_000);
+    await waitFor(() => lines.length === 2, 5_000, 'the other reason');
+    failWith(undefined);
+    clock.advance(32_000);
+    await waitFor(() => inForce.served[0] === source.certificates[0], 5_000, 'the swap');
+    t.strictSame(inForce.renewals, { succeeded: 1, failed: 5 });
+    t.notMatch(inForce.check(true), { detail: said });
+    t.equal(clock.waiting(), 0);
+  },
+);
+
+t.test(
+  'a swap that failed is not tried again when there is nothing to swap any more, or nobody to swap for',
+  async (t) => {
+    const { inForce, source, swaps, clock, change, failWith } = ground();
+    const begin = source.certificates;
+    const fail = async (place: string) => {
+      source.certificates = [loaded(place)];
+      failWith(new Error('no'));
+      await change();
+      await waitFor(() => clock.waiting() === 1, 5_000, 'the first pause that is a long one');
+      swaps.length = 0;
+    };
+    await fail('two');
+    source.certificates = begin;
+    await change();
+    t.equal(clock.waiting(), 0, 'the file is as it was');
+    await fail('two');
+    inForce.take(new CertificateStore([source], []), source.current());
+    t.equal(clock.waiting(), 0, 'a reload');
+    await fail('three');
+    inForce.stop();
+    t.equal(clock.waiting(), 0, 'a stop');
+    clock.advance(60_000);
+    t.equal(swaps.length, 0);
+  },
+);
 
 t.test('each finding is told once as long as it stays, by its weight; health tells the errors', async (t) => {
   const { inForce, source, swaps, lines, change } = ground();
@@ -163,7 +222,7 @@ t.test('answers for issuers are swapped in and out like certificates, but are no
   t.strictSame(inForce.renewals, { succeeded: 0, failed: 0 });
 });
 
-t.test('who says that something changed hears when it is in force, or that it was refused', async (t) => {
+t.test('who says that something changed hears when it is in force, or that it is not', async (t) => {
   const { source, swaps, failWith } = ground();
   source.certificates = [loaded('two')];
   await source.changed!();
