@@ -13,24 +13,24 @@ export interface WantedPort {
   readonly port: number;
 }
 
-/** Binds each port for a moment, without sharing. Throws a ConfigError with all that cannot be bound. */
-export async function checkPorts(wanted: readonly WantedPort[]): Promise<void> {
+/**
+ * Binds each port for a moment, without sharing. Throws a ConfigError with all that cannot be bound. `ours`: ports that we hold, at
+ * whatever address: that one of them is taken says nothing.
+ */
+export async function checkPorts(wanted: readonly WantedPort[], ours: readonly number[] = []): Promise<void> {
   const problems: Problem[] = [];
   for (const each of wanted) {
-    const problem = await tryPort(each);
-    if (problem !== undefined) problems.push(problem);
+    const error = await bindOnce(each);
+    if (error === undefined || (error.code === 'EADDRINUSE' && ours.includes(each.port))) continue;
+    problems.push(portProblem(each, error));
   }
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** Binds it for a moment, without sharing. Resolves to what is wrong. */
 export async function tryPort(wanted: WantedPort): Promise<Problem | undefined> {
-  try {
-    await bindOnce(wanted.address, wanted.port);
-    return undefined;
-  } catch (error) {
-    return portProblem(wanted, error as NodeJS.ErrnoException);
-  }
+  const error = await bindOnce(wanted);
+  return error === undefined ? undefined : portProblem(wanted, error);
 }
 
 /** The system's error in words. */
@@ -59,12 +59,13 @@ export function portProblem(
   }
 }
 
-function bindOnce(address: string | undefined, port: number): Promise<void> {
-  return new Promise((done, failed) => {
+/** Resolves to the system's error. */
+function bindOnce({ address, port }: WantedPort): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((done) => {
     const server = createServer();
-    server.once('error', failed);
+    server.once('error', done);
     server.listen({ ...(address === undefined ? {} : { host: address }), port, exclusive: true }, () =>
-      server.close(() => done()),
+      server.close(() => done(undefined)),
     );
   });
 }

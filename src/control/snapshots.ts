@@ -10,7 +10,7 @@ import { AcmeSource } from './acme/source.ts';
 import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
 import { CertificatesInForce } from './certificates-in-force.ts';
 import { compile } from './compile.ts';
-import type { Configuration, ConfiguredListener } from './configuration.ts';
+import type { Configuration } from './configuration.ts';
 import { loadFiles } from './materials.ts';
 import { OcspAnswers } from './ocsp/answers.ts';
 import { StapledCertificates } from './ocsp/source.ts';
@@ -102,7 +102,8 @@ export class Snapshots {
     const kept = keepUntilRestart(this.#configuration, this.#load());
     const files = await this.#loadAll(kept.configuration);
     // What comes into force is what was read now, however it compares with what is served: that is how to insist.
-    await checkPorts(kept.configuration.listeners.filter((each) => this.#isNewPort(each)));
+    const ours = this.#configuration.listeners.map(({ port }) => port);
+    await checkPorts(kept.configuration.listeners, ours);
     await this.#workers.replace(this.#compile(kept.configuration, files));
     this.#configuration = kept.configuration;
     this.#files = files;
@@ -111,11 +112,6 @@ export class Snapshots {
       warnings: [...kept.configuration.warnings, ...kept.warnings],
       findings: files.certificates.findings(),
     };
-  }
-
-  /** A port that is ours already cannot be tried out: it is taken, by us. */
-  #isNewPort({ port }: ConfiguredListener): boolean {
-    return !this.#configuration.listeners.some((each) => each.port === port);
   }
 
   /** The files, what was issued to us, and what issuers say of all of them. */

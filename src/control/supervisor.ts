@@ -40,8 +40,7 @@ export async function supervise(source: Source, takesOver: boolean): Promise<num
   const takeover = takesOver ? await findRunning(first, log) : undefined;
   let demo: OpenDemo | undefined;
   try {
-    const shared = takeover?.running.ports ?? [];
-    await checkPorts([...first.listeners, first.admin].filter(({ port }) => !shared.includes(port)));
+    await checkPorts([...first.listeners, first.admin], takeover?.running.ports);
     if (first.demo) demo = await openDemo(first);
     const complete = (given: Configuration) => demo?.complete(given) ?? given;
     const door = new Supervisor(complete(first), () => complete(source.load()), log);

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { isSea } from 'node:sea';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Family } from '../model/measures.ts';
 import type { Order, Report } from '../model/orders.ts';
@@ -20,6 +21,8 @@ const HEALTHY_AFTER = 60_000;
 const LATE_REPORT = 3_000;
 /** A worker that says nothing for so long (ms), while another one does, hangs. */
 const HUNG_AFTER = 30_000;
+/** How long a new snapshot waits for a worker that serves, in ms: after a crash none may for a moment. */
+const WAIT_FOR_ONE = 10_000;
 /** How long a worker may take to accept a snapshot. */
 const ANSWER_TIMEOUT = 20_000;
 
@@ -103,10 +106,22 @@ export class Workers {
 
   /** Gives all workers a new snapshot, or none: the old one is kept when any refuses. Rejects with the reason. One at a time. */
   async replace(snapshot: Snapshot): Promise<void> {
+    await this.#untilOneServes();
     this.#replacing = this.#replace(snapshot).finally(() => {
       this.#replacing = undefined;
     });
     return this.#replacing;
+  }
+
+  /** What nobody has tried must not come into force. */
+  async #untilOneServes(): Promise<void> {
+    const deadline = performance.now() + WAIT_FOR_ONE;
+    while (this.serving === 0) {
+      if (this.#stopping || performance.now() > deadline) {
+        throw new Error('no worker serves that could try it: try again when one does, or restart');
+      }
+      await sleep(50);
+    }
   }
 
   async #replace(snapshot: Snapshot): Promise<void> {

@@ -14,11 +14,14 @@ async function takenPort(t: Test, host = '127.0.0.1'): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function problemsOf(
-  ...wanted: [variable: string, address: string | undefined, port: number][]
-): Promise<readonly Problem[]> {
+type Wanted = [variable: string, address: string | undefined, port: number];
+
+const problemsOf = (...wanted: Wanted[]): Promise<readonly Problem[]> => problemsBeside([], ...wanted);
+
+async function problemsBeside(ours: readonly number[], ...wanted: Wanted[]): Promise<readonly Problem[]> {
   try {
-    await checkPorts(wanted.map(([name, address, port]) => ({ setting: { place: name, name }, address, port })));
+    const ports = wanted.map(([name, address, port]) => ({ setting: { place: name, name }, address, port }));
+    await checkPorts(ports, ours);
     return [];
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;
@@ -58,6 +61,23 @@ t.test('a port that one address has taken is not free for all addresses', async 
   t.match(await problemsOf(['HTTP_PORT', undefined, taken]), [
     { place: 'HTTP_PORT', message: `port ${taken} is taken by another process` },
   ]);
+});
+
+t.test('a port that is ours may be taken, but its address is looked at', async (t) => {
+  const [ours, other] = [await takenPort(t, '0.0.0.0'), await takenPort(t)];
+  t.match(
+    await problemsBeside(
+      [ours],
+      ['A', '0.0.0.0', ours],
+      ['B', '127.0.0.1', ours],
+      ['C', '127.0.0.1', other],
+      ['D', '192.0.2.1', ours],
+    ),
+    [
+      { place: 'C', message: /is taken by another process/ },
+      { place: 'D', message: /this machine has no such address/ },
+    ],
+  );
 });
 
 t.test('an address that this machine does not have', async (t) => {

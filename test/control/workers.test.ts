@@ -1,4 +1,4 @@
-// Workers: one that hangs is replaced while another one answers, and one that cannot be started is tried again.
+// Workers: one that hangs is replaced while another one answers, one that cannot be started is tried again, and none takes what none has tried.
 
 import { ChildProcess } from 'node:child_process';
 import t, { type Test } from 'tap';
@@ -23,14 +23,22 @@ async function startTwo(t: Test) {
   });
   // Without the listener that would need a certificate.
   const plain = { ...configuration, listeners: configuration.listeners.filter(({ kind }) => kind !== 'tls') };
-  const snapshot = (generation: number) =>
-    compile(plain, { generation, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) });
+  const snapshot = (generation: number, address = '127.0.0.1') => {
+    const listeners = plain.listeners.map((each) => ({ ...each, address }));
+    const parts = { generation, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) };
+    return compile({ ...plain, listeners }, parts);
+  };
   const others = childrenOf(process.pid);
   const workers = new Workers(2, log, HUNG_AFTER);
   await workers.start(snapshot(1));
   t.teardown(() => workers.kill());
   const ours = () => childrenOf(process.pid).filter((pid) => !others.includes(pid));
   return { workers, snapshot, logged, ours };
+}
+
+async function killAll({ workers, ours }: Awaited<ReturnType<typeof startTwo>>): Promise<void> {
+  for (const pid of ours()) process.kill(pid, 'SIGKILL');
+  await waitFor(() => workers.serving === 0, 5_000, 'their ends');
 }
 
 /** The method of Node that starts a process; `fail` is what happens in its place until the end of the test, or until it is undone. */
@@ -93,3 +101,21 @@ for (const [how, fail] of [
     await t.rejects(startTwo(t), { message: /spawn .*ENO/ });
   });
 }
+
+t.test('while none serves, a new snapshot waits for one that tries it', { skip }, async (t) => {
+  const started = await startTwo(t);
+  const { workers, snapshot } = started;
+  await killAll(started);
+  await t.rejects(workers.replace(snapshot(2, '192.0.2.1')), { message: /EADDRNOTAVAIL/ });
+  await waitFor(() => workers.serving === 2, 20_000, 'both, by the snapshot before');
+  await killAll(started);
+  await workers.replace(snapshot(3));
+  t.ok(workers.serving > 0);
+});
+
+t.test('a new snapshot that none will try is refused', { skip }, async (t) => {
+  const { workers, snapshot } = await startTwo(t);
+  workers.kill();
+  await waitFor(() => workers.serving === 0, 5_000, 'their ends');
+  await t.rejects(workers.replace(snapshot(2)), { message: /^no worker serves that could try it/ });
+});

@@ -118,6 +118,10 @@ t.test('a broken file changes nothing, and says so everywhere', async (t) => {
       good.replace('admin:', `  b:\n    kind: plain\n    address: 127.0.0.1\n    port: ${port}\nadmin:`),
       /listeners\.b\.port: .*is taken by another process/,
     ],
+    [
+      good.replace('address: 127.0.0.1', 'address: 192.0.2.1'),
+      /portico\.yaml:5:11 listeners\.https\.port: .*this machine has no such address \(give an address/,
+    ],
   ] as const) {
     door.write(text);
     // The file that cannot be parsed does not tell where the instance is; a signal reaches it all the same.
