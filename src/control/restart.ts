@@ -1,10 +1,11 @@
 // What a reload cannot change: settings that hold from start to end of a process.
 
+import type { Limits } from '../model/snapshot.ts';
 import type { Configuration } from './configuration.ts';
 import { LIMIT_SETTINGS } from './limits.ts';
 
 /** Limits that are built into the connections to endpoints. All others are looked at anew, for each request or connection. */
-const OF_THE_START: readonly string[] = ['connectTimeout', 'upstreamConnections', 'waiting'];
+const OF_THE_START = ['connectTimeout', 'upstreamConnections', 'waiting'] as const satisfies (keyof Limits)[];
 
 /** The new configuration with what has to stay, and a sentence for each such setting that was changed in vain. */
 export function keepUntilRestart(
@@ -18,12 +19,15 @@ export function keepUntilRestart(
   }
   if (running.controlSocket !== wanted.controlSocket) changed.push('controlSocket');
   if (running.logLevel !== wanted.logLevel) changed.push(`log.level (${running.logLevel} until then)`);
-  for (const { key, field } of LIMIT_SETTINGS) {
-    if (OF_THE_START.includes(field) && running.limits[field] !== wanted.limits[field]) changed.push(`limits.${key}`);
+  const limits = { ...wanted.limits };
+  for (const field of OF_THE_START) {
+    if (running.limits[field] === wanted.limits[field]) continue;
+    limits[field] = running.limits[field];
+    changed.push(`limits.${LIMIT_SETTINGS.find((setting) => setting.field === field)!.key}`);
   }
   const { workers, admin, controlSocket, logLevel } = running;
   return {
-    configuration: { ...wanted, workers, admin, controlSocket, logLevel },
+    configuration: { ...wanted, workers, admin, controlSocket, logLevel, limits },
     warnings: changed.map((each) => `a restart is needed for the change of ${each}`),
   };
 }

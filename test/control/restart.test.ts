@@ -24,20 +24,27 @@ t.test('what does not is kept, each with a word', async (t) => {
   const wanted = {
     ...running,
     ...{ workers: 2, controlSocket: '/x', logLevel: 'debug' as const, admin: { ...running.admin, port: 1 } },
-    limits: { ...LIMITS, waiting: 5, connectTimeout: 5 },
+    limits: { ...LIMITS, bodyBytes: 5, waiting: 5, connectTimeout: 5, upstreamConnections: 5 },
   };
   const { configuration, warnings } = keepUntilRestart(running, wanted);
   t.match(configuration, { workers: 1, controlSocket: undefined, logLevel: 'info', admin: { port: 9180 } });
+  t.strictSame(
+    configuration.limits,
+    { ...LIMITS, bodyBytes: 5 },
+    'a worker that starts anew gets what the others have',
+  );
   const subjects = [
     'workers',
     'admin',
     'controlSocket',
     'log.level',
     'limits.upstream.connectTimeout',
+    'limits.upstream.connections',
     'limits.upstream.waiting',
   ];
   t.equal(warnings.length, subjects.length);
   for (const [i, subject] of subjects.entries()) {
     t.ok(warnings[i]!.startsWith(`a restart is needed for the change of ${subject}`), subject);
   }
+  t.strictSame(keepUntilRestart(configuration, wanted).warnings, warnings, 'the next reload says so again');
 });
