@@ -167,7 +167,8 @@ export class Http1Connection implements Watched, AnsweringConnection {
     if (this.#parser.unread > 0) this.#awaitHead();
     // The end of a request without a body is read with what follows it; an idle connection is to hold no head.
     this.#read();
-    if (this.#current === undefined && this.door.draining) this.#close();
+    // An end that no answer announced would meet the next request on its way.
+    if (this.#current === undefined && this.door.draining && !this.door.patient) this.#close();
   }
 
   readonly onWritten = (): void => {

@@ -72,6 +72,36 @@ t.test('a connection ends with the last request that it may carry', async (t) =>
   t.equal(upstream.requests.length, 4, 'what stood behind the last one went nowhere');
 });
 
+for (const patient of [false, true]) {
+  const what = patient ? 'lives until an answer has said so' : 'ends with the answer under way';
+  t.test(`a connection of a door that drains ${patient ? 'patiently' : 'at once'} ${what}`, async (t) => {
+    const { door, upstream } = await start(t, {});
+    for (const address of addressesOf(door)) {
+      Object.assign(door.door, { draining: false, patient: false });
+      upstream.script = async (request) => {
+        request.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha');
+        await waitFor(() => door.door.draining, 5_000, 'the begin of the drain');
+        request.write('lf');
+      };
+      const client = await connect(t, address);
+      const [first, second] = [client.reader('GET'), client.reader('GET')];
+      client.write(GET);
+      await waitFor(() => client.text.endsWith('ha'), 5_000, 'half of the answer');
+      Object.assign(door.door, { draining: true, patient });
+      await waitFor(() => first.isDone, 5_000, 'the answer');
+      t.notOk(first.headers.includes('close'), 'it said nothing of an end');
+      if (patient) {
+        await new Promise((done) => setTimeout(done, 50));
+        t.notOk(client.isGone);
+        client.write(GET);
+      }
+      await client.gone;
+      t.equal(second.end, patient ? 'complete' : 'none');
+      t.equal(second.headers.includes('close'), patient);
+    }
+  });
+}
+
 t.test('requests sent ahead are answered in order, and no more of them is taken than is good', async (t) => {
   const { door, upstream } = await start(t, {});
   let answerFirst = () => {};
