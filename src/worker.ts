@@ -166,7 +166,7 @@ function drain(deadline: number, patient: boolean): void {
   const timer = setInterval(() => {
     // A websocket has no end of its own: it is closed when all else is done, and its client connects anew elsewhere.
     const left = held.exchanges.size - held.tunnels.size;
-    const open = patient ? listeners.reduce((sum, listener) => sum + listener.connections, 0) : left;
+    const open = patient ? [...listeners, ...retired].reduce((sum, { connections }) => sum + connections, 0) : left;
     if (open > 0 && held.now() < end) return;
     clearInterval(timer);
     for (const close of held.tunnels) close();

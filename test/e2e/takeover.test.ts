@@ -11,7 +11,8 @@ import { httpsGet } from '../support/https-get.ts';
 import { openNotifySocket } from '../support/notify-socket.ts';
 import { needParts } from '../support/parts.ts';
 import { LAUNCHER, type Portico, readLog, startPortico } from '../support/portico.ts';
-import { waitFor } from '../support/ports.ts';
+import { fileHead, startByFile } from '../support/portico-file.ts';
+import { freePort, waitFor } from '../support/ports.ts';
 import { type Running, startProcess } from '../support/process.ts';
 
 const NAME = 'door.test';
@@ -198,6 +199,29 @@ t.test('under load: nobody is refused, what is under way ends where it is', { sk
   });
   t.same(await reload.exited, { code: 0, signal: null }, 'commands reach the new instance');
   t.same(await heir.stop(), { code: 0, signal: null });
+});
+
+t.test('what a listener holds that a reload has left out may end, too', { skip }, async (t) => {
+  const { held, service } = await startBackend(t);
+  const port = await freePort();
+  const site = `pools: { site: { endpoints: ["http://${service}"] } }\nhosts: { ${NAME}: { routes: [{ proxy: site }] } }\n`;
+  let head = '';
+  const door = await startByFile(t, [NAME], (ground) => {
+    head = fileHead(ground);
+    return head.replace('admin:', `  old: { kind: plain, address: 127.0.0.1, port: ${port} }\nadmin:`) + site;
+  });
+  const asked = getPlain(port, '/held');
+  await waitFor(() => held.length === 1, 5_000, 'the request to reach the backend');
+  door.write(head + site);
+  t.match(await door.command('reload'), { code: 0 });
+  const heir = await startProcess(t, {
+    ...{ command: process.execPath, args: [LAUNCHER, 'run', '--takeover', '--config', door.file], cwd: door.cwd },
+  });
+  await untilReady(heir);
+  await new Promise((waited) => setTimeout(waited, 500));
+  held[0]!.end('at last');
+  t.equal(await asked, 200);
+  t.same(await door.process.exited, { code: 0, signal: null });
 });
 
 t.test('a start that fails leaves the running one as it was', { skip }, async (t) => {
