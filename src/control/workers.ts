@@ -248,7 +248,7 @@ export class Workers {
     worker.serving = false;
     this.#all.delete(worker);
     this.#retire(worker);
-    worker.waiting?.settle(new Error(`a worker ended while it was starting (${how})`));
+    worker.waiting?.settle(new Error(`a worker ended before it answered (${how})`));
     if (serving && Date.now() - worker.startedAt > HEALTHY_AFTER) this.#crashes = 0;
     this.#replaceEnded(worker.slot, serving, how);
   }
