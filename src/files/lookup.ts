@@ -117,8 +117,8 @@ export class Root {
     }
   }
 
-  /** Opens a file that was found just now; the caller closes it. Undefined when it is not that file any more. */
-  open(facts: FileFacts): number | undefined {
+  /** Opens what was found just now, or a sibling of it; the caller closes it. Undefined when it is not that file any more. */
+  open(found: Found, facts = found.facts): number | undefined {
     if (this.#generation === undefined) return undefined;
     try {
       const opened = openInside(this.#generation, facts.path);
@@ -129,7 +129,7 @@ export class Root {
     } catch {
       // Found again, it will be told what is wrong with it.
     }
-    this.#generation.known.delete(facts.path);
+    this.#generation.known.delete(found.facts.path);
     return undefined;
   }
 
@@ -322,14 +322,23 @@ function isInside(generation: Generation, descriptor: number, place: string, sta
 function findSiblings(generation: Generation, facts: FileFacts, endings: readonly string[]): Map<string, FileFacts> {
   const siblings = new Map<string, FileFacts>();
   for (const ending of endings) {
-    const path = facts.path + ending;
-    const stats = statBelow(generation, path);
-    // One that is older was made of another content.
-    if (stats === undefined || !stats.isFile() || stats.mtimeMs < facts.modified) continue;
-    const checked = check(generation, path);
-    if (checked !== undefined) siblings.set(ending, checked);
+    const sibling = findSibling(generation, facts, ending);
+    if (sibling !== undefined) siblings.set(ending, sibling);
   }
   return siblings;
+}
+
+function findSibling(generation: Generation, facts: FileFacts, ending: string): FileFacts | undefined {
+  const path = facts.path + ending;
+  try {
+    const stats = statBelow(generation, path);
+    // One that is older was made of another content.
+    if (stats === undefined || !stats.isFile() || stats.mtimeMs < facts.modified) return undefined;
+    return check(generation, path);
+  } catch {
+    // One that cannot be read is none: the file itself can be.
+    return undefined;
+  }
 }
 
 /** That there is nothing of this name, in the system's words. */

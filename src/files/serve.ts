@@ -135,7 +135,7 @@ export class Files {
     const { type, isText } = this.#describe(facts);
     const rewrite = rewriteOfFile(action, request.prefix, facts.path, type);
     if (rewrite !== undefined && facts.size <= MAX_REWRITTEN)
-      return this.#serveRewritten(root, rewrite, request, facts);
+      return this.#serveRewritten(root, rewrite, request, found);
     const varies = found.siblings.size > 0 || isText;
     const coding = varies ? this.#chooseCoding(request, found, isText) : 'identity';
     const sibling = coding === 'identity' ? undefined : found.siblings.get(endingOf(coding));
@@ -143,8 +143,9 @@ export class Files {
     const representation = this.#represent(facts, source, coding, varies);
     const early = this.#withoutBody(request, representation);
     if (early !== undefined) return early;
-    if (coding === 'identity' || sibling !== undefined) return this.#serveStored(root, request, source, representation);
-    return this.#serveCompressed(root, request, facts, coding, representation);
+    if (coding === 'identity' || sibling !== undefined)
+      return this.#serveStored(root, request, found, source, representation);
+    return this.#serveCompressed(root, request, found, coding, representation);
   }
 
   #describe(facts: FileFacts): Described {
@@ -209,6 +210,7 @@ export class Files {
   #serveStored(
     root: Root,
     request: FileRequest,
+    found: Found,
     source: FileFacts,
     representation: Representation,
   ): Outcome | Promise<Outcome> | undefined {
@@ -217,7 +219,7 @@ export class Files {
       const kept = this.#kept.get(source.identity);
       if (kept !== undefined) return this.#compose(request, representation, kept, undefined);
     }
-    const descriptor = root.open(source);
+    const descriptor = root.open(found, source);
     if (descriptor === undefined) return undefined;
     const file = { descriptor, facts: source };
     if (source.size > SMALL) return this.#compose(request, representation, undefined, file);
@@ -233,16 +235,17 @@ export class Files {
   #serveCompressed(
     root: Root,
     request: FileRequest,
-    facts: FileFacts,
+    found: Found,
     coding: Coding,
     representation: Representation,
   ): Outcome | Promise<Outcome> | undefined {
+    const { facts } = found;
     const key = compressedKey(facts, coding);
     const kept = this.#kept.get(key);
     if (kept !== undefined) return this.#compose(request, { ...representation, size: kept.length }, kept, undefined);
     let job = this.#compressor.job(key);
     if (job === undefined) {
-      const descriptor = root.open(facts);
+      const descriptor = root.open(found);
       if (descriptor === undefined) return undefined;
       job = this.#compressor.start(key, coding, () => readWhole({ descriptor, facts }));
     }
@@ -259,14 +262,15 @@ export class Files {
     root: Root,
     rewrite: Rewrite,
     request: FileRequest,
-    facts: FileFacts,
+    found: Found,
   ): Outcome | Promise<Outcome> | undefined {
+    const { facts } = found;
     const written = rewrite.kind === 'base' ? `base ${rewrite.prefix}` : this.#keyOf(rewrite.parameters);
     const key = `${facts.identity}:${written}`;
     const cache = rewrite.kind === 'base' ? cacheControl(facts.path) : 'no-store';
     const kept = this.#kept.get(key);
     if (kept !== undefined) return this.#composeRewritten(request, facts, kept, cache);
-    const descriptor = root.open(facts);
+    const descriptor = root.open(found);
     if (descriptor === undefined) return undefined;
     return readWhole({ descriptor, facts }).then(
       (read) => {

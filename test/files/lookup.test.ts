@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   closeSync,
   existsSync,
   linkSync,
@@ -17,7 +18,7 @@ import {
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { type FileFacts, type Found, Root, readPath } from '../../src/files/lookup.ts';
+import { type Found, Root, readPath } from '../../src/files/lookup.ts';
 import { makeFolder } from '../support/folder.ts';
 
 const SEED = 20_261_122;
@@ -53,11 +54,11 @@ function makeRoot(t: Test, files: Readonly<Record<string, string>>) {
 function get(root: Root, path: string): string {
   const found = root.find(path);
   if (found.kind !== 'file') return found.kind === 'nothing' && found.hidden ? 'hidden' : found.kind;
-  return read(root, found.facts);
+  return read(root, found);
 }
 
-function read(root: Root, facts: FileFacts): string {
-  const descriptor = root.open(facts);
+function read(root: Root, found: Found): string {
+  const descriptor = root.open(found);
   if (descriptor === undefined) return 'changed';
   try {
     return readFileSync(descriptor, 'latin1');
@@ -185,7 +186,7 @@ t.test('a checked file that becomes a link to the outside is nothing', async (t)
   const found = root.find('/a.txt') as Found;
   unlinkSync(join(folder, 'a.txt'));
   symlinkSync('../secret.txt', join(folder, 'a.txt'));
-  t.equal(read(root, found.facts), 'changed', 'what was found before is not opened');
+  t.equal(read(root, found), 'changed', 'what was found before is not opened');
   t.equal(get(root, '/a.txt'), 'nothing');
 });
 
@@ -210,7 +211,7 @@ t.test('a root that is not there is told, and served once it is', async (t) => {
 t.test('changes are noticed: content, replacement, removal', async (t) => {
   const { root, folder, pass } = makeRoot(t, { 'a.txt': 'one' });
   t.equal(get(root, '/a.txt'), 'one');
-  const before = (root.find('/a.txt') as Found).facts;
+  const before = root.find('/a.txt') as Found;
   writeFileSync(join(folder, 'a.txt'), 'three');
   pass(50);
   t.equal(get(root, '/a.txt'), 'three');
@@ -243,6 +244,21 @@ t.test('siblings count while they are not older', async (t) => {
   t.strictSame(siblings(), [], 'as soon as the file itself is seen to have changed');
 });
 
+t.test('a sibling that may not be read is none', async (t) => {
+  const { root, folder } = makeRoot(t, { 'a.js': 'a', 'a.js.br': 'B', 'a.js.gz': 'G' });
+  chmodSync(join(folder, 'a.js.br'), 0);
+  // Root may read all.
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    t.match(root.find('/a.js'), { kind: 'file' });
+    t.strictSame([...(root.find('/a.js') as Found).siblings.keys()], ['.gz']);
+    t.match(root.find('/a.js.br'), { kind: 'broken', detail: /EACCES/ });
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
+});
+
 // Elsewhere a folder is known by its path alone: between the two renames there is nothing.
 t.test('a release that is renamed into place is found whole', { skip: !existsSync('/proc/self/fd') }, async (t) => {
   const { root, outside, folder, pass } = makeRoot(t, { 'v.txt': 'one', 'v.txt.gz': 'one gz', 'old.txt': 'old' });
@@ -254,7 +270,7 @@ t.test('a release that is renamed into place is found whole', { skip: !existsSyn
   t.equal(get(root, '/v.txt'), 'one', 'between the two renames the old one is served');
   t.equal(get(root, '/none'), 'nothing');
   renameSync(next, folder);
-  t.equal(read(root, found.facts), 'one', 'what was found is opened in the release that it was found in');
+  t.equal(read(root, found), 'one', 'what was found is opened in the release that it was found in');
   t.equal(get(root, '/v.txt'), 'one', 'the root is looked at once a second');
   pass(1_000);
   t.equal(get(root, '/v.txt'), 'two');

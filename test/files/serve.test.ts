@@ -1,7 +1,17 @@
 // Serve and send: the answers for files, their caching, codings, ranges and parameters, and how they are sent.
 
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib';
@@ -259,6 +269,20 @@ t.test('precompressed siblings are taken, when they are not older', async (t) =>
   pass(50);
   const fresh = await get('/a.js', ['Accept-Encoding', 'gzip', 'Range', 'bytes=0-9']);
   t.equal(fresh.field('content-encoding'), undefined, 'an older one is not');
+});
+
+t.test('a precompressed sibling that is replaced or removed is noticed at once', async (t) => {
+  const { get, folder } = setUp(t);
+  const [one, two] = [1, 9].map((level) => gzipSync(BIG, { level }));
+  // Larger than what is kept in memory: each answer opens it.
+  const padded = (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(100_000)]);
+  write(folder, { 'a.js': TEXT, 'a.js.gz': padded(one!), 'new.gz': padded(two!) });
+  const ask = ['Accept-Encoding', 'gzip'];
+  t.ok((await get('/a.js', ask)).body.equals(padded(one!)));
+  renameSync(join(folder, 'new.gz'), join(folder, 'a.js.gz'));
+  t.ok((await get('/a.js', ask)).body.equals(padded(two!)), 'renamed over');
+  unlinkSync(join(folder, 'a.js.gz'));
+  t.equal(gunzipSync((await get('/a.js', ask)).body).toString(), TEXT, 'compressed here from now on');
 });
 
 t.test('navigations get the shell, missing assets nothing', async (t) => {
