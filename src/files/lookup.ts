@@ -20,6 +20,8 @@ export interface FileFacts {
   readonly size: number;
   /** In ms, with fractions. */
   readonly modified: number;
+  /** When anything of it was changed last, in ms with fractions: nobody can set it, as `modified` can be. */
+  readonly changed: number;
   readonly inode: number;
   /** The same for as long as the file is: device, inode, size and both times. */
   readonly identity: string;
@@ -274,7 +276,8 @@ function statBelow(generation: Generation, path: string): Stats | undefined {
 
 function factsOf(path: string, stats: Stats): FileFacts {
   const { dev, ino, size, mtimeMs, ctimeMs } = stats;
-  return { path, size, modified: mtimeMs, inode: ino, identity: `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}` };
+  const identity = `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;
+  return { path, size, modified: mtimeMs, changed: ctimeMs, inode: ino, identity };
 }
 
 /** The facts of a file that is inside of the root. */

@@ -410,11 +410,15 @@ function fieldsOf(cache: string, varies: boolean): Headers {
   return fields;
 }
 
-/** Strong: each change of the file changes one of them, and each coding of it is a representation of its own (RFC 9110 §8.8.3.3). */
-function etagOf(facts: FileFacts, coding: Coding | 'identity'): string {
-  const time = Math.round(facts.modified * 1_000).toString(36);
+/**
+ * Strong: each change of the file changes one of them, and each coding of it is a representation of its own (RFC 9110 §8.8.3.3).
+ * Builds give all files one date, and what is copied over keeps its inode: only the time of the change tells those apart. It is
+ * another on each machine, which costs a download more; a wrong 304 would mix two releases.
+ */
+function etagOf({ size, modified, changed, inode }: FileFacts, coding: Coding | 'identity'): string {
+  const numbers = [size, Math.round(modified * 1_000), Math.round(changed * 1_000), inode];
   const suffix = coding === 'identity' ? '' : `-${coding}`;
-  return `"${facts.size.toString(36)}-${time}-${facts.inode.toString(36)}${suffix}"`;
+  return `"${numbers.map((each) => each.toString(36)).join('-')}${suffix}"`;
 }
 
 function endingOf(coding: Coding): string {
