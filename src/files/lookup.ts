@@ -23,6 +23,8 @@ export interface FileFacts {
   /** When anything of it was changed last, in ms with fractions: nobody can set it, as `modified` can be. */
   readonly changed: number;
   readonly inode: number;
+  /** How many names it has. */
+  readonly links: number;
   /** The same for as long as the file is: device, inode, size and both times. */
   readonly identity: string;
 }
@@ -275,9 +277,9 @@ function statBelow(generation: Generation, path: string): Stats | undefined {
 }
 
 function factsOf(path: string, stats: Stats): FileFacts {
-  const { dev, ino, size, mtimeMs, ctimeMs } = stats;
+  const { dev, ino, size, mtimeMs, ctimeMs, nlink } = stats;
   const identity = `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;
-  return { path, size, modified: mtimeMs, changed: ctimeMs, inode: ino, identity };
+  return { path, size, modified: mtimeMs, changed: ctimeMs, inode: ino, links: nlink, identity };
 }
 
 /** The facts of a file that is inside of the root. */

@@ -1,7 +1,6 @@
 // Serve: the answer for a file on disk, or why there is none: conditions, ranges, codings, caching and parameters.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, read } from 'node:fs';
 import { prefersPage } from '../http/accept.ts';
 import type { Headers } from '../http/headers.ts';
 import {
@@ -26,6 +25,7 @@ import { Compressor } from './compress.ts';
 import { Kept } from './kept.ts';
 import { type FileFacts, type Found, type Lookup, Root } from './lookup.ts';
 import { mediaType } from './media-type.ts';
+import { type OpenFile, readWhole } from './open-file.ts';
 import { etagOfBytes, MAX_REWRITTEN, type Rewrite, rewriteOfFile, rewriteWhole } from './rewrite.ts';
 
 export interface FileRequest {
@@ -55,12 +55,6 @@ export interface FileRefusal {
 }
 
 export type Outcome = FileAnswer | FileRefusal;
-
-/** A descriptor with what the file was when it was opened. */
-export interface OpenFile {
-  readonly descriptor: number;
-  readonly facts: FileFacts;
-}
 
 export interface FilesOptions {
   /** A steady clock and the wall clock, in ms. */
@@ -448,36 +442,4 @@ function isHash(part: string): boolean {
   if (/^(?:[0-9a-f]+|[0-9A-F]+)$/.test(part)) return true;
   const isMixed = /[a-z]/.test(part) && /[A-Z]/.test(part);
   return /\d[A-Za-z]/.test(part) && (isMixed || /\d.*\d/.test(part));
-}
-
-/** All bytes of an open file, which is closed. Rejects when it is not what it was. */
-async function readWhole(file: OpenFile): Promise<Buffer> {
-  const { descriptor, facts } = file;
-  try {
-    const bytes = Buffer.allocUnsafeSlow(facts.size);
-    let at = 0;
-    while (at < bytes.length) {
-      const count = await readSome(descriptor, bytes, at);
-      if (count === 0) throw new Error('it became shorter');
-      at += count;
-    }
-    if (!isUnchanged(file)) throw new Error('it has just changed');
-    return bytes;
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function readSome(descriptor: number, bytes: Buffer, at: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    read(descriptor, bytes, at, bytes.length - at, at, (error, count) =>
-      error === null ? resolve(count) : reject(error),
-    );
-  });
-}
-
-/** True while an open file is what it was when it was found. */
-export function isUnchanged({ descriptor, facts }: OpenFile): boolean {
-  const { size, mtimeMs } = fstatSync(descriptor);
-  return size === facts.size && mtimeMs === facts.modified;
 }

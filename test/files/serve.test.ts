@@ -419,7 +419,10 @@ t.test('a file that shrinks or changes while it is sent is never ended as whole'
   for (const [change, words] of [
     [() => truncateSync(join(folder, 'picture.png'), 70_000), /became shorter/],
     [() => writeFileSync(join(folder, 'picture.png'), Buffer.alloc(BIG.length)), /changed while/],
+    // With size and date as before, as `cp -a` and `rsync --inplace` do.
+    [() => write(folder, { 'picture.png': Buffer.alloc(BIG.length) }), /changed while/],
   ] as const) {
+    await sleep(20);
     write(folder, { 'picture.png': BIG });
     const answer = (await ask('/picture.png')) as FileAnswer;
     const client = new Client();
@@ -432,6 +435,21 @@ t.test('a file that shrinks or changes while it is sent is never ended as whole'
     };
     await t.rejects(send(answer, client), words);
     t.ok(Buffer.concat(client.chunks).length < BIG.length, 'the last bytes were held back');
+  }
+});
+
+t.test('a file that is removed or renamed over while it is sent is sent to its end', async (t) => {
+  const { ask, folder, pass } = setUp(t);
+  for (const change of [
+    () => unlinkSync(join(folder, 'picture.png')),
+    () => renameSync(join(folder, 'index.html'), join(folder, 'picture.png')),
+  ]) {
+    write(folder, { 'picture.png': BIG });
+    pass(50);
+    const answer = (await ask('/picture.png')) as FileAnswer;
+    await sleep(20);
+    change();
+    t.ok((await send(answer)).equals(BIG));
   }
 });
 
