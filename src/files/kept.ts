@@ -2,8 +2,8 @@
 
 import { LRUCache } from 'lru-cache';
 
-/** What an entry takes beside its bytes: its key, and its place in the table. */
-const ENTRY_BYTES = 512;
+/** What an entry takes beside its bytes: its key, its buffer, and its place in the table. Measured: 800 to 1,000 bytes of RSS. */
+const ENTRY_BYTES = 1_024;
 
 /** Bytes by a key that names a state of a file: what is kept never has to be thrown away for being old. */
 export class Kept {
@@ -22,11 +22,20 @@ export class Kept {
     return this.#entries.get(key);
   }
 
+  /** Of a key that is here already they are the same bytes. */
   put(key: string, bytes: Buffer): void {
-    this.#entries.set(key, bytes);
+    if (!this.#entries.has(key)) this.#entries.set(key, exact(bytes));
   }
 
   get bytes(): number {
     return this.#entries.calculatedSize;
   }
+}
+
+/** What zlib returns, and small buffers, are slices of larger ones: those would be held as a whole, and only the slice counted. */
+function exact(bytes: Buffer): Buffer {
+  if (bytes.buffer.byteLength === bytes.length) return bytes;
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }

@@ -266,6 +266,28 @@ t.test('what is kept is bounded in bytes', async (t) => {
   t.equal((await get(`/0.txt`)).body.toString(), '0'.repeat(9_000));
 });
 
+t.test('what is kept holds no more memory than its bytes', async (t) => {
+  const parameters = { script: { A: 'a' }, embed: {} };
+  const { get, ask, folder } = setUp(t, { parameters });
+  write(folder, {
+    'icon.svg': '<path d="M0 0h24v24H0z"/>'.repeat(20),
+    'scripts/tc-params.js': 'TC_PARAMS = { A: 1 };',
+  });
+  for (const [path, coding] of [
+    ['/icon.svg', 'gzip'],
+    ['/icon.svg', 'br'],
+    ['/icon.svg', 'zstd'],
+    [`/${HASHED}`, 'gzip'],
+    ['/index.html', 'identity'],
+    ['/scripts/tc-params.js', 'identity'],
+  ]) {
+    await get(path!, ['Accept-Encoding', coding!]);
+    const kept = (await ask(path!, ['Accept-Encoding', coding!])) as FileAnswer;
+    const piece = kept.pieces[0] as Uint8Array;
+    t.equal(piece.buffer.byteLength, piece.length, `${path} ${coding}`);
+  }
+});
+
 t.test('precompressed siblings are taken, when they are not older', async (t) => {
   const { get, folder, pass } = setUp(t);
   write(folder, { 'a.js': TEXT, 'a.js.gz': gzipSync(TEXT), 'p.png': 'p', 'p.png.br': 'not looked into' });
