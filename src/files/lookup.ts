@@ -33,7 +33,7 @@ export interface FileFacts {
 export interface Found {
   readonly kind: 'file';
   readonly facts: FileFacts;
-  /** `path` with each ending that was asked for, where there is such a file that is not older. */
+  /** `path` with each ending that was asked for, where there is such a file that is not older, and complete as far as can be told. */
   readonly siblings: ReadonlyMap<string, FileFacts>;
 }
 
@@ -53,6 +53,8 @@ const FOLDER: Lookup = Object.freeze({ kind: 'folder' });
 const INDEX = 'index.html';
 /** How often the root itself and siblings are looked at again, in ms. */
 const LOOK_EVERY = 1_000;
+/** A sibling that was changed less than this ago, in ms, may still be written to: a part of it would be taken for the whole. */
+const SETTLED = 2_000;
 /** A file that was just looked at is not looked at again: a change is seen that much later at most, in ms. */
 const FRESH = 50;
 /** Paths that are remembered for a generation; a client chooses only among those that exist. */
@@ -75,6 +77,14 @@ interface Generation {
   readonly known: Map<string, Known>;
 }
 
+/** In ms. */
+export interface Clocks {
+  /** Steady. */
+  readonly now: () => number;
+  /** That of the wall, which dates of files are compared with. */
+  readonly wallNow: () => number;
+}
+
 interface Known {
   found: Found;
   lookedAt: number;
@@ -88,17 +98,19 @@ interface Known {
 export class Root {
   readonly folder: string;
   readonly #now: () => number;
+  readonly #wallNow: () => number;
   readonly #endings: readonly string[];
   #generation: Generation | undefined;
   #lookedAt = 0;
   /** Paths as sent that led to a file, and how they read. */
   readonly #read = new Map<string, Wanted>();
 
-  /** `endings`, like `.gz`, are those of siblings to look for. `now` is a steady clock, in ms. */
-  constructor(folder: string, endings: readonly string[], now: () => number) {
+  /** `endings`, like `.gz`, are those of siblings to look for. */
+  constructor(folder: string, endings: readonly string[], clocks: Clocks) {
     this.folder = folder;
     this.#endings = endings;
-    this.#now = now;
+    this.#now = clocks.now;
+    this.#wallNow = clocks.wallNow;
   }
 
   /** Finds what a path (as sent, its query is left out) names. */
@@ -196,7 +208,8 @@ export class Root {
     }
     known.lookedAt = now;
     if (now - known.siblingsLookedAt >= LOOK_EVERY) {
-      known.found = { ...known.found, siblings: findSiblings(generation, known.found.facts, this.#endings) };
+      const siblings = findSiblings(generation, known.found.facts, this.#endings, this.#wallNow() - SETTLED);
+      known.found = { ...known.found, siblings };
       known.siblingsLookedAt = now;
     }
     return known.found;
@@ -324,22 +337,29 @@ function isInside(generation: Generation, descriptor: number, place: string, sta
   return real.startsWith(root) && there.ino === stats.ino && there.dev === stats.dev;
 }
 
-function findSiblings(generation: Generation, facts: FileFacts, endings: readonly string[]): Map<string, FileFacts> {
+/** `settled` is when, by the wall clock, one must have been left alone. */
+function findSiblings(
+  generation: Generation,
+  facts: FileFacts,
+  endings: readonly string[],
+  settled: number,
+): Map<string, FileFacts> {
   const siblings = new Map<string, FileFacts>();
   for (const ending of endings) {
-    const sibling = findSibling(generation, facts, ending);
+    const sibling = findSibling(generation, facts, ending, settled);
     if (sibling !== undefined) siblings.set(ending, sibling);
   }
   return siblings;
 }
 
-function findSibling(generation: Generation, facts: FileFacts, ending: string): FileFacts | undefined {
+function findSibling(generation: Generation, facts: FileFacts, ending: string, settled: number): FileFacts | undefined {
   const path = facts.path + ending;
   try {
     const stats = statBelow(generation, path);
     // One that is older was made of another content.
     if (stats === undefined || !stats.isFile() || stats.mtimeMs < facts.modified) return undefined;
-    return check(generation, path);
+    const sibling = check(generation, path);
+    return sibling !== undefined && sibling.size > 0 && sibling.changed <= settled ? sibling : undefined;
   } catch {
     // One that cannot be read is none: the file itself can be.
     return undefined;

@@ -23,7 +23,7 @@ import {
 import type { FilesAction, Parameters } from '../model/snapshot.ts';
 import { Compressor } from './compress.ts';
 import { Kept } from './kept.ts';
-import { type FileFacts, type Found, type Lookup, Root } from './lookup.ts';
+import { type Clocks, type FileFacts, type Found, type Lookup, Root } from './lookup.ts';
 import { mediaType } from './media-type.ts';
 import { type OpenFile, readWhole } from './open-file.ts';
 import { etagOfBytes, MAX_REWRITTEN, type Rewrite, rewriteOfFile, rewriteWhole } from './rewrite.ts';
@@ -56,10 +56,7 @@ export interface FileRefusal {
 
 export type Outcome = FileAnswer | FileRefusal;
 
-export interface FilesOptions {
-  /** A steady clock and the wall clock, in ms. */
-  readonly now: () => number;
-  readonly wallNow: () => number;
+export interface FilesOptions extends Clocks {
   /** Of all that is kept in memory. */
   readonly maxKeptBytes?: number;
 }
@@ -77,8 +74,7 @@ const IMMUTABLE = 'public, max-age=31536000, immutable';
 
 /** The folders that a worker serves, and what it keeps of them. It outlives snapshots: roots and bytes are found again by name. */
 export class Files {
-  readonly #now: () => number;
-  readonly #wallNow: () => number;
+  readonly #clocks: Clocks;
   readonly #roots = new Map<string, Root>();
   readonly #kept: Kept;
   readonly #compressor = new Compressor();
@@ -87,8 +83,7 @@ export class Files {
   readonly #described = new WeakMap<FileFacts, Described>();
 
   constructor(options: FilesOptions) {
-    this.#now = options.now;
-    this.#wallNow = options.wallNow;
+    this.#clocks = options;
     this.#kept = new Kept(options.maxKeptBytes ?? DEFAULT_KEPT_BYTES);
   }
 
@@ -117,7 +112,7 @@ export class Files {
   #root(folder: string): Root {
     let root = this.#roots.get(folder);
     if (root === undefined) {
-      root = new Root(folder, Object.keys(ENDINGS), this.#now);
+      root = new Root(folder, Object.keys(ENDINGS), this.#clocks);
       this.#roots.set(folder, root);
     }
     return root;
@@ -198,7 +193,9 @@ export class Files {
 
   #rangesOf(request: FileRequest, validators: Validators, size: number) {
     if (!asksForRange(request.method, request.headers)) return 'whole';
-    return mayApplyRange(request.headers, validators, this.#wallNow()) ? readRanges(request.headers, size) : 'whole';
+    return mayApplyRange(request.headers, validators, this.#clocks.wallNow())
+      ? readRanges(request.headers, size)
+      : 'whole';
   }
 
   #serveStored(

@@ -38,12 +38,17 @@ function makeRoot(t: Test, files: Readonly<Record<string, string>>) {
   write(outside, { 'secret.txt': SECRET, 'root-of-others/secret.txt': SECRET });
   write(folder, { 'index.html': 'shell', ...files });
   let time = 0;
-  const root = new Root(folder, ENDINGS, () => time);
+  let wall = Date.now() + 10_000;
+  const root = new Root(folder, ENDINGS, { now: () => time, wallNow: () => wall });
   t.teardown(() => root.close());
   return {
     outside,
     folder,
     root,
+    /** What was written is that long ago, in ms; 10 s unless it is set. */
+    setAge: (ms: number) => {
+      wall = Date.now() + ms;
+    },
     pass: (ms: number) => {
       time += ms;
     },
@@ -200,7 +205,7 @@ t.test('only files: a FIFO does not block, a socket or device is nothing', async
 
 t.test('a root that is not there is told, and served once it is', async (t) => {
   const folder = join(makeFolder(t, 'lookup'), 'later');
-  const root = new Root(folder, ENDINGS, () => 0);
+  const root = new Root(folder, ENDINGS, { now: () => 0, wallNow: Date.now });
   t.teardown(() => root.close());
   t.match(root.find('/'), { kind: 'broken', detail: /ENOENT/ });
   t.notMatch(JSON.stringify(root.find('/')), folder, 'no path of the machine is told');
@@ -242,6 +247,24 @@ t.test('siblings count while they are not older', async (t) => {
   writeFileSync(join(folder, 'a.js'), 'newer');
   pass(50);
   t.strictSame(siblings(), [], 'as soon as the file itself is seen to have changed');
+});
+
+t.test('a sibling that may still be written to is not taken yet', async (t) => {
+  const { root, folder, pass, setAge } = makeRoot(t, { 'a.js': 'a', 'a.js.gz': 'half', 'a.js.br': '' });
+  // As gzip and `cp -a` do when they are done: the date of the file itself.
+  for (const name of ['a.js', 'a.js.gz', 'a.js.br']) utimesSync(join(folder, name), 1_000, 1_000);
+  const siblings = () => [...(root.find('/a.js') as Found).siblings.keys()];
+  for (const age of [0, 1_000]) {
+    setAge(age);
+    t.strictSame(siblings(), []);
+    pass(1_000);
+  }
+  setAge(2_100);
+  t.strictSame(siblings(), ['.gz'], 'but for the one that is empty');
+  writeFileSync(join(folder, 'a.js.gz'), 'half and a half');
+  setAge(1_000);
+  pass(1_000);
+  t.strictSame(siblings(), [], 'written to once more');
 });
 
 t.test('a sibling that may not be read is none', async (t) => {
@@ -295,7 +318,7 @@ t.test('a release behind a symlink', async (t) => {
   const current = join(outside, 'current');
   symlinkSync('r1', current);
   let time = 0;
-  const root = new Root(current, ENDINGS, () => time);
+  const root = new Root(current, ENDINGS, { now: () => time, wallNow: Date.now });
   t.teardown(() => root.close());
   t.equal(get(root, '/'), 'one');
   symlinkSync('r2', join(outside, 'current.new'));

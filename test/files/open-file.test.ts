@@ -25,7 +25,7 @@ function open(t: Test) {
   const folder = makeFolder(t, 'open-file');
   const place = join(folder, 'a.txt');
   write(place, CONTENT);
-  const root = new Root(folder, [], () => 0);
+  const root = new Root(folder, [], { now: () => 0, wallNow: Date.now });
   t.teardown(() => root.close());
   const found = root.find('/a.txt') as Found;
   return { folder, place, file: { descriptor: root.open(found)!, facts: found.facts } };

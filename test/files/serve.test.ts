@@ -43,7 +43,8 @@ function setUp(t: Test, options: { parameters?: Parameters; maxKeptBytes?: numbe
   let time = 0;
   const files = new Files({
     now: () => time,
-    wallNow: Date.now,
+    // Long after all was written.
+    wallNow: () => Date.now() + 10_000,
     ...(options.maxKeptBytes === undefined ? {} : { maxKeptBytes: options.maxKeptBytes }),
   });
   t.teardown(() => files.close());
