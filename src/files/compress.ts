@@ -22,8 +22,11 @@ const MAX_RUNNING = 2;
 /** Who comes when this many wait is served uncompressed. */
 const MAX_WAITING = 16;
 
+/** Bytes, or undefined when what they were to be made of is not there any more. */
+type Job = Promise<Buffer | undefined>;
+
 export class Compressor {
-  readonly #jobs = new Map<string, Promise<Buffer>>();
+  readonly #jobs = new Map<string, Job>();
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
@@ -33,22 +36,23 @@ export class Compressor {
   }
 
   /** The job of this key that is under way. */
-  job(key: string): Promise<Buffer> | undefined {
+  job(key: string): Job | undefined {
     return this.#jobs.get(key);
   }
 
-  /** Starts the job of a key that has none; `read` gives what to compress, once it is its turn. */
-  start(key: string, coding: Coding, read: () => Promise<Buffer>): Promise<Buffer> {
+  /** Starts the job of a key that has none; `read` gives what to compress, if it still can, once it is its turn. */
+  start(key: string, coding: Coding, read: () => Job): Job {
     const job = this.#run(coding, read).finally(() => this.#jobs.delete(key));
     this.#jobs.set(key, job);
     return job;
   }
 
-  async #run(coding: Coding, read: () => Promise<Buffer>): Promise<Buffer> {
+  async #run(coding: Coding, read: () => Job): Job {
     if (this.#running >= MAX_RUNNING) await new Promise<void>((free) => this.#waiting.push(free));
     else this.#running++;
     try {
-      return await encode(coding, await read());
+      const bytes = await read();
+      return bytes === undefined ? undefined : await encode(coding, bytes);
     } finally {
       // The place is handed on, or given up.
       const next = this.#waiting.shift();

@@ -9,19 +9,18 @@ export interface OpenFile {
   readonly facts: FileFacts;
 }
 
-/** All bytes of an open file, which is closed. Rejects when it is not what it was. */
-export async function readWhole(file: OpenFile): Promise<Buffer> {
+/** All bytes of an open file, which is closed. Undefined when it is not what it was any more. */
+export async function readWhole(file: OpenFile): Promise<Buffer | undefined> {
   const { descriptor, facts } = file;
   try {
     const bytes = Buffer.allocUnsafeSlow(facts.size);
     let at = 0;
     while (at < bytes.length) {
       const count = await readSome(descriptor, bytes, at);
-      if (count === 0) throw new Error('it became shorter');
+      if (count === 0) return undefined;
       at += count;
     }
-    if (!isUnchanged(file)) throw new Error('it has just changed');
-    return bytes;
+    return isUnchanged(file) ? bytes : undefined;
   } finally {
     closeSync(descriptor);
   }

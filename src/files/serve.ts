@@ -56,6 +56,9 @@ export interface FileRefusal {
 
 export type Outcome = FileAnswer | FileRefusal;
 
+/** Undefined when the file was not what was found any more. */
+type Served = Outcome | undefined;
+
 export interface FilesOptions extends Clocks {
   /** Of all that is kept in memory. */
   readonly maxKeptBytes?: number;
@@ -67,7 +70,7 @@ const DEFAULT_KEPT_BYTES = 64 * 1024 * 1024;
 const SMALL = 64 * 1024;
 /** Above, compressing would hold too much memory and time. */
 const MAX_COMPRESSED = 8 * 1024 * 1024;
-/** A file that changes between being found and being opened is found again, a few times. */
+/** A file that changes between being found and being read is found again, a few times. */
 const MAX_TRIES = 3;
 
 const IMMUTABLE = 'public, max-age=31536000, immutable';
@@ -92,21 +95,26 @@ export class Files {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return { kind: 'method', detail: `the method ${request.method} is not for files` };
     }
-    const root = this.#root(action.root);
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const found = findFor(root, action, request);
-      if (found.kind === 'broken') return found;
-      if (found.kind === 'folder') return redirectToFolder(request);
-      if (found.kind === 'nothing') return { kind: 'missing', detail: 'there is no file of this name' };
-      const outcome = this.#serve(root, action, request, found);
-      if (outcome !== undefined) return outcome;
-    }
-    return { kind: 'broken', detail: 'the file changes faster than it can be opened' };
+    return this.#find(action, request, MAX_TRIES);
   }
 
   close(): void {
     for (const root of this.#roots.values()) root.close();
     this.#roots.clear();
+  }
+
+  #find(action: FilesAction, request: FileRequest, tries: number): Outcome | Promise<Outcome> {
+    const root = this.#root(action.root);
+    for (let left = tries - 1; left >= 0; left--) {
+      const found = findFor(root, action, request);
+      if (found.kind === 'broken') return found;
+      if (found.kind === 'folder') return redirectToFolder(request);
+      if (found.kind === 'nothing') return { kind: 'missing', detail: 'there is no file of this name' };
+      const outcome = this.#serve(root, action, request, found);
+      if (outcome instanceof Promise) return outcome.then((each) => each ?? this.#find(action, request, left));
+      if (outcome !== undefined) return outcome;
+    }
+    return { kind: 'broken', detail: 'the file changes faster than it can be read' };
   }
 
   #root(folder: string): Root {
@@ -118,8 +126,7 @@ export class Files {
     return root;
   }
 
-  /** Undefined when the file was not what was found any more. */
-  #serve(root: Root, action: FilesAction, request: FileRequest, found: Found): Outcome | Promise<Outcome> | undefined {
+  #serve(root: Root, action: FilesAction, request: FileRequest, found: Found): Served | Promise<Served> {
     const { facts } = found;
     const { type, isText } = this.#describe(facts);
     const rewrite = rewriteOfFile(action, request.prefix, facts.path, type);
@@ -204,7 +211,7 @@ export class Files {
     found: Found,
     source: FileFacts,
     representation: Representation,
-  ): Outcome | Promise<Outcome> | undefined {
+  ): Served | Promise<Served> {
     if (request.method === 'HEAD' || source.size === 0) return this.#compose(request, representation, [], undefined);
     if (source.size <= SMALL) {
       const kept = this.#kept.get(source.identity);
@@ -216,6 +223,7 @@ export class Files {
     if (source.size > SMALL) return this.#compose(request, representation, undefined, file);
     return readWhole(file).then(
       (bytes) => {
+        if (bytes === undefined) return undefined;
         this.#kept.put(source.identity, bytes);
         return this.#compose(request, representation, bytes, undefined);
       },
@@ -229,7 +237,7 @@ export class Files {
     found: Found,
     coding: Coding,
     representation: Representation,
-  ): Outcome | Promise<Outcome> | undefined {
+  ): Served | Promise<Served> {
     const { facts } = found;
     const key = compressedKey(facts, coding);
     const kept = this.#kept.get(key);
@@ -242,6 +250,7 @@ export class Files {
     }
     return job.then(
       (bytes) => {
+        if (bytes === undefined) return undefined;
         this.#kept.put(key, bytes);
         return this.#compose(request, { ...representation, size: bytes.length }, bytes, undefined);
       },
@@ -249,12 +258,7 @@ export class Files {
     );
   }
 
-  #serveRewritten(
-    root: Root,
-    rewrite: Rewrite,
-    request: FileRequest,
-    found: Found,
-  ): Outcome | Promise<Outcome> | undefined {
+  #serveRewritten(root: Root, rewrite: Rewrite, request: FileRequest, found: Found): Served | Promise<Served> {
     const { facts } = found;
     const written = rewrite.kind === 'base' ? `base ${rewrite.prefix}` : this.#keyOf(rewrite.parameters);
     const key = `${facts.identity}:${written}`;
@@ -265,6 +269,7 @@ export class Files {
     if (descriptor === undefined) return undefined;
     return readWhole({ descriptor, facts }).then(
       (read) => {
+        if (read === undefined) return undefined;
         const bytes = Buffer.from(rewriteWhole(read, rewrite).bytes);
         this.#kept.put(key, bytes);
         return this.#composeRewritten(request, facts, bytes, cache);

@@ -50,21 +50,21 @@ t.test('a file is read whole, also when its name is gone or another has come', a
     await sleep(20);
     change(place);
     t.ok(isUnchanged(file));
-    t.equal((await readWhole(file)).toString(), CONTENT);
+    t.equal((await readWhole(file))?.toString(), CONTENT);
   }
 });
 
 t.test('a file that changed is not read', async (t) => {
-  for (const [change, words] of [
-    [(place: string) => truncateSync(place, 3), 'it became shorter'],
-    [(place: string) => appendFileSync(place, 'more'), 'it has just changed'],
-    [(place: string) => write(place, CONTENT.toUpperCase()), 'it has just changed'],
-  ] as const) {
+  for (const change of [
+    (place: string) => truncateSync(place, 3),
+    (place: string) => appendFileSync(place, 'more'),
+    (place: string) => write(place, CONTENT.toUpperCase()),
+  ]) {
     const { file, place } = open(t);
     await sleep(20);
     change(place);
     t.notOk(isUnchanged(file));
-    await t.rejects(readWhole(file), { message: words });
+    t.equal(await readWhole(file), undefined);
   }
 });
 

@@ -258,6 +258,17 @@ t.test('compressed on the fly, once, and kept', async (t) => {
   t.equal((await get('/', ['Accept-Encoding', 'gzip'])).field('content-encoding'), undefined, 'too small to gain');
 });
 
+t.test('a file that changes before anything of it was sent is found again', async (t) => {
+  const { get, folder } = setUp(t);
+  const names = ['a.js', 'b.js', 'c.js'];
+  for (const name of names) write(folder, { [name]: TEXT });
+  const several = [...names, 'c.js'].map((name) => get(`/${name}`, ['Accept-Encoding', 'gzip']));
+  // Two are being compressed, and it waits for its turn.
+  write(folder, { 'c.js': `${TEXT}// new` });
+  const lengths = (await Promise.all(several)).map((answer) => gunzipSync(answer.body).length);
+  t.strictSame(lengths, [TEXT.length, TEXT.length, TEXT.length + 6, TEXT.length + 6]);
+});
+
 t.test('what is kept is bounded in bytes', async (t) => {
   const { get, folder } = setUp(t, { maxKeptBytes: 40_000 });
   for (let i = 0; i < 20; i++) {
