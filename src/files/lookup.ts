@@ -60,6 +60,8 @@ const FRESH = 50;
 /** Paths that are remembered for a generation; a client chooses only among those that exist. */
 const MAX_KNOWN = 4_096;
 const MAX_REMEMBERED = 256;
+/** How often it is asked whether a file is inside, before it is not. */
+const MAX_LOOKS = 8;
 /** Where the kernel tells what a descriptor really is, and opens below it whatever its folder is called by now. */
 const DESCRIPTORS = '/proc/self/fd';
 const TELLS_DESCRIPTORS = existsSync(DESCRIPTORS);
@@ -169,7 +171,14 @@ export class Root {
     this.#lookedAt = this.#now();
     const stats = statSync(this.folder, { throwIfNoEntry: false });
     if (before !== undefined && (stats === undefined || folderIdentity(stats) === before.identity)) return before;
-    const next = openGeneration(this.folder);
+    let next: Generation;
+    try {
+      next = openGeneration(this.folder);
+    } catch (error) {
+      // It was renamed just now.
+      if (before !== undefined && isAbsence(error)) return before;
+      throw error;
+    }
     closeGeneration(before);
     this.#generation = next;
     return next;
@@ -327,14 +336,20 @@ function openInside(generation: Generation, path: string): { descriptor: number;
 }
 
 function isInside(generation: Generation, descriptor: number, place: string, stats: Stats): boolean {
-  if (TELLS_DESCRIPTORS) {
-    const root = readlinkSync(generation.base);
-    return readlinkSync(`${DESCRIPTORS}/${descriptor}`).startsWith(root === '/' ? root : `${root}/`);
-  }
+  if (TELLS_DESCRIPTORS) return isNamedInside(generation, descriptor);
   const real = realpathSync(place);
   const there = statSync(real);
   const root = generation.base.endsWith(sep) ? generation.base : generation.base + sep;
   return real.startsWith(root) && there.ino === stats.ino && there.dev === stats.dev;
+}
+
+/** By the names that both have now. A rename of the root between the two answers looks like a file outside: that counts when it lasts. */
+function isNamedInside(generation: Generation, descriptor: number): boolean {
+  for (let tries = 0; tries < MAX_LOOKS; tries++) {
+    const root = readlinkSync(generation.base);
+    if (readlinkSync(`${DESCRIPTORS}/${descriptor}`).startsWith(root === '/' ? root : `${root}/`)) return true;
+  }
+  return false;
 }
 
 /** `settled` is when, by the wall clock, one must have been left alone. */

@@ -1,6 +1,7 @@
 // Lookup: which file a path names, that nothing outside of the root is ever opened, and that a release is found whole.
 
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   closeSync,
@@ -16,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { type Found, Root, readPath } from '../../src/files/lookup.ts';
@@ -292,6 +294,11 @@ t.test('a release that is renamed into place is found whole', { skip: !existsSyn
   renameSync(folder, join(outside, 'old'));
   t.equal(get(root, '/v.txt'), 'one', 'between the two renames the old one is served');
   t.equal(get(root, '/none'), 'nothing');
+  writeFileSync(folder, 'no folder');
+  t.equal(get(root, '/none'), 'nothing', 'what stands there cannot be opened as a folder');
+  pass(1_000);
+  t.equal(get(root, '/v.txt'), 'one');
+  unlinkSync(folder);
   renameSync(next, folder);
   t.equal(read(root, found), 'one', 'what was found is opened in the release that it was found in');
   t.equal(get(root, '/v.txt'), 'one', 'the root is looked at once a second');
@@ -310,6 +317,30 @@ t.test('a miss looks for a newer release at once', async (t) => {
   write(folder, { 'index.html': 'shell 2', 'new.txt': 'new' });
   t.equal(get(root, '/new.txt'), 'new');
   t.equal(get(root, '/'), 'shell 2');
+});
+
+// Swaps that take turns with what is looked up; how often, nobody can say.
+t.test('whenever releases are swapped, a file of both is found', { skip: !existsSync('/proc/self/fd') }, async (t) => {
+  const { root, outside, folder, pass } = makeRoot(t, { 'v.txt': 'one' });
+  const next = join(outside, 'next');
+  write(next, { 'index.html': 'shell 2', 'v.txt': 'two' });
+  const swapper = new Worker(
+    `const { renameSync } = require('node:fs');
+    const { folder, next } = require('node:worker_threads').workerData;
+    const wakes = new Int32Array(new SharedArrayBuffer(4));
+    for (;;) {
+      Atomics.wait(wakes, 0, 0, 0.2);
+      renameSync(folder, folder + '.old');
+      renameSync(next, folder);
+      renameSync(folder + '.old', next);
+    }`,
+    { eval: true, workerData: { folder, next } },
+  );
+  await once(swapper, 'online');
+  const seen = new Set<string>();
+  for (const end = performance.now() + 1_000; performance.now() < end; pass(1_000)) seen.add(get(root, '/v.txt'));
+  await swapper.terminate();
+  t.strictSame([...seen].sort(), ['one', 'two']);
 });
 
 t.test('a release behind a symlink', async (t) => {
