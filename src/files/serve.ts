@@ -98,9 +98,17 @@ export class Files {
     return this.#find(action, request, MAX_TRIES);
   }
 
+  /** Closes all other folders. What is under way has its file; a request that comes late opens its folder once more. */
+  keepOnly(folders: ReadonlySet<string>): void {
+    for (const [folder, root] of this.#roots) {
+      if (folders.has(folder)) continue;
+      root.close();
+      this.#roots.delete(folder);
+    }
+  }
+
   close(): void {
-    for (const root of this.#roots.values()) root.close();
-    this.#roots.clear();
+    this.keepOnly(new Set());
   }
 
   #find(action: FilesAction, request: FileRequest, tries: number): Outcome | Promise<Outcome> {

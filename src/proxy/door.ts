@@ -80,6 +80,7 @@ export class Door {
   /** From now on new exchanges are served by this snapshot. */
   activate(snapshot: Snapshot): void {
     this.active = this.#build(snapshot);
+    this.files.keepOnly(foldersOf(snapshot));
   }
 
   /** Once a second: whoever is past its deadline is told, and clients that do not take the end of their answer are cut. */
@@ -143,6 +144,12 @@ export class Door {
     }
     return state;
   }
+}
+
+/** Those that are served. */
+function foldersOf({ hosts }: Snapshot): Set<string> {
+  const actions = hosts.flatMap(({ routes }) => routes.map(({ action }) => action));
+  return new Set(actions.flatMap((action) => (action.kind === 'files' ? [action.root] : [])));
 }
 
 /** The replaced Host of a pool, as `host:port` for each port that it may stand for. */

@@ -117,6 +117,21 @@ function send(answer: FileAnswer, client = new Client()): Promise<Buffer> {
   });
 }
 
+/** What this process has open of a folder. */
+function openIn(folder: string): string[] {
+  const linkOf = (fd: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/proc/self/fd')
+    .map(linkOf)
+    .filter((link) => link.startsWith(folder))
+    .sort();
+}
+
 async function receive(answer: FileAnswer): Promise<Seen> {
   const body = await send(answer);
   const length = firstValue(answer.headers, 'content-length');
@@ -489,14 +504,7 @@ t.test('a file that is removed or renamed over while it is sent is sent to its e
 
 t.test('no descriptor is left open', { skip: !existsSync('/proc/self/fd') }, async (t) => {
   const { get, ask, folder, files } = setUp(t);
-  const isOurs = (fd: string) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith(folder);
-    } catch {
-      return false;
-    }
-  };
-  const open = () => readdirSync('/proc/self/fd').filter(isOurs).length;
+  const open = () => openIn(folder).length;
   await get('/picture.png');
   await get(`/${HASHED}`, ['Accept-Encoding', 'br']);
   await get('/picture.png', [], 'HEAD');
@@ -509,6 +517,20 @@ t.test('no descriptor is left open', { skip: !existsSync('/proc/self/fd') }, asy
   t.equal(open(), 1, 'but for the root');
   files.close();
   t.equal(open(), 0);
+});
+
+t.test('folders that are not served any more are closed', { skip: !existsSync('/proc/self/fd') }, async (t) => {
+  const { get, ask, folder, files } = setUp(t);
+  const other = makeFolder(t, 'serve');
+  const underWay = (await ask('/picture.png')) as FileAnswer;
+  files.keepOnly(new Set([folder]));
+  t.strictSame(openIn(folder), [folder, join(folder, 'picture.png')]);
+  files.keepOnly(new Set([other]));
+  t.strictSame(openIn(folder), [join(folder, 'picture.png')]);
+  t.ok((await receive(underWay)).body.equals(BIG), 'what is under way is sent to its end');
+  t.equal((await get('/picture.png')).status, 200, 'a request that began before is served');
+  files.keepOnly(new Set());
+  t.strictSame(openIn(folder), []);
 });
 
 t.test('under a prefix the base of pages is made to name it, the shell for navigations too', async (t) => {

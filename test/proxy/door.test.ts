@@ -1,11 +1,13 @@
 // The door of a worker: live state outlives a snapshot, and trust is told by address.
 
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
-import { freeze, LIMITS, type Snapshot } from '../../src/model/snapshot.ts';
+import { type FilesAction, freeze, LIMITS, type Snapshot } from '../../src/model/snapshot.ts';
 import { Turn } from '../../src/model/turn.ts';
 import { Door } from '../../src/proxy/door.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Http1Transport } from '../../src/upstream/http1.ts';
+import { makeFolder } from '../support/folder.ts';
 
 const TURN = new Turn((run) => setImmediate(run));
 
@@ -84,6 +86,47 @@ t.test(
     t.same(inner('bucket.example:9000', true), ['e:8000', 'bucket.example:9000']);
   },
 );
+
+t.test('a folder that the new snapshot does not name is closed', { skip: !existsSync('/proc/self/fd') }, async (t) => {
+  const [gone, kept] = [makeFolder(t, 'door'), makeFolder(t, 'door')].map(serveFolder) as [FilesAction, FilesAction];
+  const door = makeDoor(withRoutes(1, [gone, kept]));
+  t.teardown(() => door.files.close());
+  for (const action of [gone, kept]) door.files.answer(action, { method: 'GET', path: '/', prefix: '', headers: [] });
+  t.ok(isOpen(gone.root));
+  door.activate(withRoutes(2, [kept]));
+  t.notOk(isOpen(gone.root));
+  t.ok(isOpen(kept.root));
+});
+
+function serveFolder(root: string): FilesAction {
+  return { kind: 'files', root, parameters: undefined, fallback: false, base: false };
+}
+
+function withRoutes(generation: number, actions: readonly FilesAction[]): Snapshot {
+  const routes = actions.map((action) => ({
+    name: action.root,
+    path: '',
+    prefix: '',
+    action,
+    answers: 'page' as const,
+    compress: false,
+    limits: LIMITS,
+  }));
+  return { ...snapshot(generation, []), hosts: [{ name: 'x.example', routes }] };
+}
+
+function isOpen(folder: string): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => linkOf(fd) === folder);
+}
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // The one that the folder of descriptors itself was read by.
+    return undefined;
+  }
+}
 
 t.test('hosts under a wildcard are known', async (t) => {
   const { isKnownHost } = makeDoor({ ...snapshot(1, []), hosts: [{ name: '*.w.example', routes: [] }] }).active;
