@@ -169,9 +169,11 @@ export class Files {
     const key = `${coding} ${varies}`;
     const before = representations.get(key);
     if (before?.source === source) return before;
+    // RFC 9110 §8.8.2.1: a date in the future is replaced by that of the answer.
+    const lastModified = Math.min(facts.modified, this.#clocks.wallNow());
     const representation = {
       source,
-      validators: validatorsOf(etagOf(source, coding), facts.modified),
+      validators: validatorsOf(etagOf(source, coding), lastModified),
       type,
       size: source.size,
       fields: fieldsOf(cacheControl(facts.path), varies),

@@ -201,6 +201,17 @@ t.test('conditions', async (t) => {
   t.equal((await get('/picture.png', ['If-None-Match', etag])).status, 200, 'a change is noticed');
 });
 
+t.test('no date of a file is later than now', async (t) => {
+  const { get, folder, pass } = setUp(t);
+  utimesSync(join(folder, 'picture.png'), 4_000_000_000, 4_000_000_000);
+  const before = Date.now();
+  const date = (await get('/picture.png')).field('last-modified')!;
+  t.ok(Date.parse(date) <= before + 11_000, date);
+  pass(50);
+  t.equal((await get('/picture.png')).field('last-modified'), date, 'the same for as long as the file is');
+  t.equal((await get('/picture.png', ['If-Modified-Since', date])).status, 304);
+});
+
 t.test('another content is never taken for the one before, though size and date are the same', async (t) => {
   const { get, folder, pass } = setUp(t);
   const etags = new Set<string | undefined>();
