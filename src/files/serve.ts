@@ -378,7 +378,7 @@ function findFor(root: Root, action: FilesAction, request: FileRequest): Lookup 
 function isNavigation(request: FileRequest): boolean {
   const path = request.path.split('?', 1)[0]!;
   const name = path.slice(path.lastIndexOf('/') + 1);
-  return !/(?:\.|%2e)(?=[^.]*[a-z])[a-z0-9]{1,10}$/i.test(name) && prefersPage(request.headers);
+  return !/(?:\.|%2e)(?=[^.]*[a-z])[a-z0-9]{1,16}$/i.test(name) && prefersPage(request.headers);
 }
 
 /** With its slash, so that relative links of the index work. More than one leading slash would name a host. */

@@ -372,6 +372,8 @@ t.test('navigations get the shell, missing assets nothing', async (t) => {
     '/x/y.css',
     '/x%2Ejs',
     '/favicon.ico',
+    '/site.webmanifest',
+    '/vpn.mobileconfig',
     '/.env',
     '/.git/config',
     '/a%2f.env',
