@@ -22,6 +22,7 @@ import {
 } from '../http/representation.ts';
 import type { FilesAction, Parameters } from '../model/snapshot.ts';
 import { Compressor } from './compress.ts';
+import { hasHashedName } from './hashed-name.ts';
 import { Kept } from './kept.ts';
 import { type Clocks, type FileFacts, type Found, type Lookup, Root } from './lookup.ts';
 import { mediaType } from './media-type.ts';
@@ -437,21 +438,4 @@ function compressedKey(facts: FileFacts, coding: Coding): string {
 
 function cacheControl(path: string): string {
   return hasHashedName(path.slice(path.lastIndexOf('/') + 1)) ? IMMUTABLE : 'no-cache';
-}
-
-/**
- * True for `main.<hash>.js`, `chunk.<name>.<hash>.js` and the like. A name that is wrongly taken for hashed is never asked for
- * again, so that words with a number (`dashboard2`) and dates do not count. Pages are shells, whatever their name.
- */
-export function hasHashedName(name: string): boolean {
-  const parts = name.split('.');
-  if (parts.length < 3 || /^html?$/i.test(parts.at(-1)!)) return false;
-  return parts.slice(1, -1).some(isHash);
-}
-
-function isHash(part: string): boolean {
-  if (!/^[0-9A-Za-z]{8,64}$/.test(part) || !/\d/.test(part) || !/[A-Za-z]/.test(part)) return false;
-  if (/^(?:[0-9a-f]+|[0-9A-F]+)$/.test(part)) return true;
-  const isMixed = /[a-z]/.test(part) && /[A-Z]/.test(part);
-  return /\d[A-Za-z]/.test(part) && (isMixed || /\d.*\d/.test(part));
 }

@@ -17,7 +17,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib';
 import t, { type Test } from 'tap';
 import { Sending } from '../../src/files/send.ts';
-import { type FileAnswer, Files, hasHashedName, type Outcome } from '../../src/files/serve.ts';
+import { type FileAnswer, Files, type Outcome } from '../../src/files/serve.ts';
 import { firstValue, type Headers } from '../../src/http/headers.ts';
 import type { Downstream } from '../../src/model/exchange.ts';
 import type { FilesAction, Parameters } from '../../src/model/snapshot.ts';
@@ -430,32 +430,6 @@ t.test('parameters are written in, with an ETag of the result, and never stored'
   write(folder, { 'scripts/tc-params.js': 'alert(1)' });
   pass(50);
   t.equal((await get('/scripts/tc-params.js')).body.toString(), 'alert(1)', 'what is not understood stays as it is');
-});
-
-t.test('names with a hash, and words that only look like one', async (t) => {
-  for (const name of [
-    HASHED,
-    'chunk.vendors~main.77aa01ff.js',
-    'main.4f1c9a7be2d0.js.map',
-    'a.aB3dE9xYz1.css',
-    'a.0123456789abcdef0123.woff2',
-  ]) {
-    t.equal(hasHashedName(name), true, name);
-  }
-  for (const name of [
-    'main.js',
-    'index.html',
-    'index.4f1c9a7be2d0.html',
-    'chunk.dashboard2.js',
-    'a.20260102.js',
-    'jquery.1234567.js',
-    'a.deadbeef',
-    'a.abcdefgh.js',
-    'chunk.Dashboard2.js',
-    'tc-params.js',
-  ]) {
-    t.equal(hasHashedName(name), false, name);
-  }
 });
 
 t.test('sent in chunks, and no faster than they are taken', async (t) => {
