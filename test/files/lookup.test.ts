@@ -20,7 +20,8 @@ import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
-import { type Found, Root, readPath } from '../../src/files/lookup.ts';
+import { type Found, Root } from '../../src/files/lookup.ts';
+import { readPath } from '../../src/files/path.ts';
 import { makeFolder } from '../support/folder.ts';
 
 const SEED = 20_261_122;
