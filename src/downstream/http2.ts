@@ -91,7 +91,7 @@ function begin(
   stream.on('error', () => {});
   stream.on('close', () => {
     onEnd();
-    if (exchange.answered && !downstream.aborted && stream.writableFinished) onDownstreamFinished(door, exchange);
+    if (exchange.answered && downstream.isOut) onDownstreamFinished(door, exchange);
     else onDownstreamGone(door, exchange);
   });
   if (!exchange.requestEnded) {
@@ -123,6 +123,8 @@ class Http2Downstream implements Downstream, Leaving {
   #bytes: Buffer | undefined;
   #trailers: Headers = [];
   #ended = false;
+  /** The answer was given to node:http2 in one piece. */
+  #isWhole = false;
   #hearsDrain = false;
   /** It is called at the end of the turn. */
   #leaving = false;
@@ -192,6 +194,7 @@ class Http2Downstream implements Downstream, Leaving {
     if (this.#ended && this.#trailers.length === 0 && this.exchange.requestEnded) {
       const fields = this.#fields;
       this.#fields = undefined;
+      this.#isWhole = true;
       this.#send(() => {
         this.#stream.respond(fields as never);
         this.#stream.end(this.#bytes);
@@ -217,6 +220,14 @@ class Http2Downstream implements Downstream, Leaving {
 
   tunnel(): ByteStream | undefined {
     return undefined;
+  }
+
+  /** Of a stream that is closed: its answer left to the end. */
+  get isOut(): boolean {
+    if (this.aborted) return false;
+    // Where the request was read, node:http2 closes a stream with the last frame of its answer, and it never finishes. Who leaves before leaves a code.
+    const { writableFinished, rstCode } = this.#stream;
+    return writableFinished || (this.#isWhole && rstCode === constants.NGHTTP2_NO_ERROR);
   }
 
   #sendTrailers(): void {

@@ -1,0 +1,92 @@
+// HTTP/2 from clients, as the log tells of it: whose answer was whole, and who left before.
+
+import { type ClientHttp2Stream, constants } from 'node:http2';
+import t, { type Test } from 'tap';
+import type { Headers } from '../../src/http/headers.ts';
+import { type DoorOptions, HOST, local, openDoor } from '../support/door.ts';
+import { FRAME, FrameClient, fieldBlock, frame, H2Client } from '../support/h2-client.ts';
+import { waitFor } from '../support/ports.ts';
+import { OK, RawUpstream } from '../support/raw-upstream.ts';
+
+async function setUp(t: Test, options: Partial<DoorOptions> = {}) {
+  const upstream = await RawUpstream.open();
+  upstream.answer(OK);
+  const endpoints = [local(upstream.port)];
+  const door = await openDoor({ frontend: endpoints, backend: endpoints, ...options });
+  t.teardown(() => {
+    door.close();
+    upstream.close();
+  });
+  return { upstream, door };
+}
+
+const fields = (method: string): Headers => [':method', method, ':scheme', 'https', ':authority', HOST, ':path', '/'];
+
+const ended = (stream: ClientHttp2Stream) =>
+  new Promise<void>((resolve) => {
+    stream.on('error', () => {});
+    stream.on('close', () => resolve());
+    stream.resume();
+  });
+
+t.test('a request with a body whose answer came whole did not lose its client', async (t) => {
+  const { upstream, door } = await setUp(t);
+  const client = await H2Client.connect(door.tlsPort, door.ca, HOST);
+  t.teardown(() => client.close());
+  const answers = [
+    OK,
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n',
+    'HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n',
+    'HTTP/1.1 204 No Content\r\n\r\n',
+    `HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${'a'.repeat(100_000)}`,
+  ];
+  for (const answer of answers) {
+    upstream.answer(answer);
+    for (const body of ['ab', '']) {
+      const stream = client.request(fields('POST'), false);
+      stream.on('wantTrailers', () => stream.sendTrailers({}));
+      stream.end(body);
+      await ended(stream);
+      t.equal(client.endOf(stream.id!).endStream, true);
+    }
+  }
+  await waitFor(() => door.lines.length === 2 * answers.length, 5_000, 'the access lines');
+  t.strictSame(
+    door.lines.map((line) => line.failure),
+    door.lines.map(() => undefined),
+  );
+});
+
+t.test('a client that left before its answer was out is told as gone', async (t) => {
+  const { upstream, door } = await setUp(t);
+  const leave: Readonly<Record<string, (client: FrameClient) => unknown>> = {
+    'resets the stream': (client) =>
+      client.send(frame(FRAME.reset, 0, 1, Buffer.of(0, 0, 0, constants.NGHTTP2_CANCEL))),
+    'ends the connection': (client) => client.socket.end(),
+    'breaks the connection': (client) => client.socket.destroy(),
+    'says goodbye': (client) => {
+      client.send(frame(FRAME.goaway, 0, 0, Buffer.alloc(8)));
+      client.socket.end();
+    },
+  };
+  for (const [how, go] of Object.entries(leave)) {
+    await t.test(how, async (t) => {
+      const client = await FrameClient.connect(door.tlsPort, door.ca, HOST);
+      t.teardown(() => client.socket.destroy());
+      // No window for the answer: it waits, whole.
+      const noWindow = Buffer.of(0, constants.NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0, 0, 0, 0);
+      const before = upstream.requests.length;
+      client.send(
+        frame(FRAME.settings, 0, 0, noWindow),
+        frame(FRAME.headers, 4, 1, fieldBlock(fields('POST'))),
+        frame(FRAME.data, 1, 1, Buffer.from('ab')),
+      );
+      await upstream.request(before);
+      await waitFor(() => client.frames.some(({ type }) => type === FRAME.headers), 5_000, 'the head of the answer');
+      const lines = door.lines.length;
+      go(client);
+      const line = await waitFor(() => door.lines[lines], 5_000, 'the access line');
+      t.match(line, { status: 200, failure: 'client_gone' });
+    });
+  }
+});
