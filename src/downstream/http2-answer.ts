@@ -1,20 +1,23 @@
 // The answer to one request over HTTP/2: what an exchange says, told to a stream of node:http2.
 
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import { type Headers, lowerName } from '../http/headers.ts';
 import { BLOCK_SIZE, giveBlock, takeBlock } from '../model/blocks.ts';
 import type { ByteStream, Downstream, Exchange } from '../model/exchange.ts';
 import type { Leaving } from '../model/turn.ts';
-import type { Door } from '../proxy/door.ts';
-import { onDownstreamDrain } from '../proxy/handle.ts';
+import type { Door, Watched } from '../proxy/door.ts';
+import { onDownstreamDrain, onDownstreamFinished, onDownstreamGone } from '../proxy/handle.ts';
 
 /** Smaller chunks are not worth a block. In bytes. */
 const SMALL = 16 * 1024;
 
-export class Http2Downstream implements Downstream, Leaving {
+export class Http2Downstream implements Downstream, Leaving, Watched {
   exchange!: Exchange;
-  aborted = false;
+  /** For the reset of an answer that was aborted to leave. */
+  deadline = Number.POSITIVE_INFINITY;
   readonly #door: Door;
+  readonly #socket: Socket;
   readonly #stream: ServerHttp2Stream;
   /** The head, and the bytes behind it, that leave at the end of this turn, or sooner with what follows. */
   #fields: string[] | undefined;
@@ -24,11 +27,15 @@ export class Http2Downstream implements Downstream, Leaving {
   /** The answer was given to node:http2 in one piece. */
   #isWhole = false;
   #hearsDrain = false;
+  #aborted = false;
+  /** Among those whose deadlines are looked at; -1 when it is not. */
+  #place = -1;
   /** It is called at the end of the turn. */
   #leaving = false;
 
-  constructor(door: Door, stream: ServerHttp2Stream) {
+  constructor(door: Door, socket: Socket, stream: ServerHttp2Stream) {
     this.#door = door;
+    this.#socket = socket;
     this.#stream = stream;
   }
 
@@ -104,8 +111,24 @@ export class Http2Downstream implements Downstream, Leaving {
   }
 
   abort(): void {
-    this.aborted = true;
-    if (!this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (this.#aborted || this.#stream.destroyed) return;
+    this.#aborted = true;
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    // The reset leaves ahead of all answers, but not before the client reads on: nothing is held until then, and not for ever.
+    this.deadline = this.#door.now() + this.#door.active.limits.upstreamIdleTimeout;
+    this.#place = this.#door.watched.add(this);
+    onDownstreamGone(this.#door, this.exchange);
+  }
+
+  onDeadline(): void {
+    this.#socket.destroy();
+  }
+
+  /** The stream is closed. */
+  onClose(): void {
+    this.#door.watched.remove(this.#place);
+    if (this.exchange.answered && this.#isOut) onDownstreamFinished(this.#door, this.exchange);
+    else onDownstreamGone(this.#door, this.exchange);
   }
 
   pause(): void {
@@ -120,19 +143,19 @@ export class Http2Downstream implements Downstream, Leaving {
     return undefined;
   }
 
+  #sendTrailers(): void {
+    const stream = this.#stream;
+    if (this.#aborted || stream.destroyed || stream.closed) return;
+    this.#send(() => stream.sendTrailers(grouped(this.#trailers)));
+    this.#stopRequest();
+  }
+
   /** Of a stream that is closed: its answer left to the end. */
-  get isOut(): boolean {
-    if (this.aborted) return false;
+  get #isOut(): boolean {
+    if (this.#aborted) return false;
     // Where the request was read, node:http2 closes a stream with the last frame of its answer, and it never finishes. Who leaves before leaves a code.
     const { writableFinished, rstCode } = this.#stream;
     return writableFinished || (this.#isWhole && rstCode === constants.NGHTTP2_NO_ERROR);
-  }
-
-  #sendTrailers(): void {
-    const stream = this.#stream;
-    if (this.aborted || stream.destroyed || stream.closed) return;
-    this.#send(() => stream.sendTrailers(grouped(this.#trailers)));
-    this.#stopRequest();
   }
 
   get #isGone(): boolean {

@@ -6,7 +6,7 @@ import type { Headers } from '../http/headers.ts';
 import { Exchange, NO_BODY, type Origin, type RequestHead, UNTIL_END } from '../model/exchange.ts';
 import type { Roster } from '../model/roster.ts';
 import type { Door } from '../proxy/door.ts';
-import { handle, onDownstreamFinished, onDownstreamGone, onRequestChunk, onRequestEnd } from '../proxy/handle.ts';
+import { handle, onRequestChunk, onRequestEnd } from '../proxy/handle.ts';
 import { Http2Downstream } from './http2-answer.ts';
 import { useOwnTables } from './stream-tables.ts';
 
@@ -47,7 +47,7 @@ export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessio
   };
   session.on('stream', (stream, _headers, flags, rawHeaders) => {
     streams++;
-    const exchange = begin(door, origin, stream, flags, rawHeaders, onEnd);
+    const exchange = begin(door, socket, origin, stream, flags, rawHeaders, onEnd);
     // Not before its first request, which may be on its way: that one would be refused.
     if (door.draining || exchange.isLast) session.close();
   });
@@ -60,21 +60,21 @@ export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessio
 
 function begin(
   door: Door,
+  socket: TLSSocket,
   origin: Origin,
   stream: ServerHttp2Stream,
   flags: number,
   rawHeaders: readonly string[],
   onEnd: () => void,
 ): Exchange {
-  const downstream = new Http2Downstream(door, stream);
+  const downstream = new Http2Downstream(door, socket, stream);
   const head = readHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
   const exchange = new Exchange(origin, downstream, head, Date.now(), door.now());
   downstream.exchange = exchange;
   stream.on('error', () => {});
   stream.on('close', () => {
     onEnd();
-    if (exchange.answered && downstream.isOut) onDownstreamFinished(door, exchange);
-    else onDownstreamGone(door, exchange);
+    downstream.onClose();
   });
   if (!exchange.requestEnded) {
     let trailers: Headers = [];
