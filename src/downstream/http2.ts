@@ -5,9 +5,11 @@ import type { TLSSocket } from 'node:tls';
 import type { Headers } from '../http/headers.ts';
 import { Exchange, NO_BODY, type Origin, type RequestHead, UNTIL_END } from '../model/exchange.ts';
 import type { Roster } from '../model/roster.ts';
-import type { Door } from '../proxy/door.ts';
+import type { Limits } from '../model/snapshot.ts';
+import type { Door, Watched } from '../proxy/door.ts';
 import { handle, onRequestChunk, onRequestEnd } from '../proxy/handle.ts';
 import { Http2Downstream } from './http2-answer.ts';
+import { LINGER } from './linger.ts';
 import { useOwnTables } from './stream-tables.ts';
 
 /** What a client may send ahead on one stream, and on all streams of a connection, in bytes. */
@@ -16,9 +18,121 @@ const CONNECTION_WINDOW = 1024 * 1024;
 /** Larger heads of answers break the stream; SSO answers come near to 64 KiB. */
 const MAX_SENT_HEAD = 256 * 1024;
 
-/** Serves a connection on which HTTP/2 was agreed. */
-export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessions: Roster<ServerHttp2Session>): void {
-  const { limits } = door.active;
+/** Serves a connection on which HTTP/2 was agreed; it is one of `connections` while it lives. */
+export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, connections: Roster<Http2Connection>): void {
+  const connection = new Http2Connection(socket, origin, door);
+  const place = connections.add(connection);
+  socket.once('close', () => connections.remove(place));
+}
+
+/** One connection, and the streams that are open on it. */
+export class Http2Connection implements Watched {
+  /** It is looked at by every sweep, until it ends: then for the client's own end. */
+  deadline = 0;
+  readonly #socket: TLSSocket;
+  readonly #session: ServerHttp2Session;
+  readonly #origin: Origin;
+  readonly #door: Door;
+  /** How many are open. */
+  #streams = 0;
+  /** The number of the last stream whose head came, and of the last one whose head was seen to have begun. */
+  #lastHead = 0;
+  #lastBegun = 0;
+  /** When the head that has begun must have come. */
+  #headDeadline = 0;
+  /** Nothing is under way, and our side has ended. */
+  #ending = false;
+
+  constructor(socket: TLSSocket, origin: Origin, door: Door) {
+    this.#socket = socket;
+    this.#session = openSession(socket, door.active.limits);
+    this.#origin = origin;
+    this.#door = door;
+    const place = door.watched.add(this);
+    socket.once('close', () => door.watched.remove(place));
+    const session = this.#session;
+    session.on('stream', (stream, _headers, flags, raw) => this.#begin(stream, flags, raw));
+    // A session without streams ends after the keep-alive time; one with a slow answer lives on.
+    session.on('timeout', () => {
+      if (this.#streams === 0) this.#end();
+      else session.setTimeout(this.#limits.keepAliveTimeout);
+    });
+    session.setTimeout(this.#limits.keepAliveTimeout);
+  }
+
+  /** Takes nothing more, and ends with its last answer. */
+  drain(): void {
+    // One that is new is told with its first request.
+    if (this.#session.state.lastProcStreamID !== 0) this.#session.close();
+  }
+
+  onDeadline(): void {
+    if (this.#ending) this.#socket.destroy();
+    else if (this.#streams === 0) this.#look();
+  }
+
+  get #limits(): Limits {
+    return this.#door.active.limits;
+  }
+
+  #begin(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
+    const door = this.#door;
+    const downstream = new Http2Downstream(door, this.#socket, stream);
+    const head = readHead(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
+    const exchange = new Exchange(this.#origin, downstream, head, Date.now(), door.now());
+    downstream.exchange = exchange;
+    this.#streams++;
+    this.#lastHead = stream.id!;
+    stream.on('error', () => {});
+    stream.on('close', () => {
+      this.#streams--;
+      downstream.onClose();
+    });
+    if (!exchange.requestEnded) readBody(stream, exchange);
+    else {
+      // Nothing comes, and to read that would end the stream before its answer is out, which costs an error and a fifth of all that it takes.
+      // Paused, because a stream that nobody has touched is reset when its answer is out.
+      stream.pause();
+    }
+    handle(door, exchange);
+    // Not before its first request, which may be on its way: that one would be refused.
+    if (door.draining || exchange.isLast) this.#session.close();
+  }
+
+  /**
+   * At a connection without streams. node:http2 tells of a head when it is whole, and of one that has begun only the number of its stream;
+   * where it refused that one by itself, there is nothing to wait for either.
+   */
+  #look(): void {
+    const session = this.#session;
+    if (session.closed || session.destroyed) return this.#end();
+    const begun = session.state.lastProcStreamID ?? 0;
+    if (begun === this.#lastHead) return;
+    const now = this.#door.now();
+    if (begun !== this.#lastBegun) {
+      this.#lastBegun = begun;
+      this.#headDeadline = now + this.#limits.headTimeout;
+    } else if (now >= this.#headDeadline) this.#end();
+  }
+
+  /** Ends our side as soon as the client has taken all, and waits for its own end: for a short time, where node:http2 would wait for ever. */
+  #end(): void {
+    const socket = this.#socket;
+    this.#ending = true;
+    this.#session.close();
+    // With a part of a head it waits for the rest.
+    this.#session.destroy();
+    this.deadline = this.#door.now() + this.#limits.upstreamIdleTimeout;
+    if (socket.writableFinished) this.#linger();
+    else socket.once('finish', () => this.#linger());
+  }
+
+  #linger(): void {
+    this.deadline = this.#door.now() + LINGER;
+  }
+}
+
+function openSession(socket: TLSSocket, limits: Limits): ServerHttp2Session {
   // A session ends with its client's side.
   socket.allowHalfOpen = false;
   const session = performServerHandshake(socket, {
@@ -35,64 +149,22 @@ export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, sessio
     },
   }) as ServerHttp2Session;
   useOwnTables(session);
-  const place = sessions.add(session);
   session.setLocalWindowSize(CONNECTION_WINDOW);
-  session.on('close', () => sessions.remove(place));
   // Broken sessions end their streams, each of which is told by its own 'close'.
   session.on('error', () => {});
-  // A session without streams ends after the keep-alive time; one with a slow answer lives on.
-  let streams = 0;
-  const onEnd = () => {
-    streams--;
-  };
-  session.on('stream', (stream, _headers, flags, rawHeaders) => {
-    streams++;
-    const exchange = begin(door, socket, origin, stream, flags, rawHeaders, onEnd);
-    // Not before its first request, which may be on its way: that one would be refused.
-    if (door.draining || exchange.isLast) session.close();
-  });
-  session.on('timeout', () => {
-    if (streams === 0) session.close();
-    else session.setTimeout(limits.keepAliveTimeout);
-  });
-  session.setTimeout(limits.keepAliveTimeout);
+  return session;
 }
 
-function begin(
-  door: Door,
-  socket: TLSSocket,
-  origin: Origin,
-  stream: ServerHttp2Stream,
-  flags: number,
-  rawHeaders: readonly string[],
-  onEnd: () => void,
-): Exchange {
-  const downstream = new Http2Downstream(door, socket, stream);
-  const head = readHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
-  const exchange = new Exchange(origin, downstream, head, Date.now(), door.now());
-  downstream.exchange = exchange;
-  stream.on('error', () => {});
-  stream.on('close', () => {
-    onEnd();
-    downstream.onClose();
+function readBody(stream: ServerHttp2Stream, exchange: Exchange): void {
+  let trailers: Headers = [];
+  stream.on('trailers', (_fields: unknown, _flags: number, raw: Headers) => {
+    trailers = raw;
   });
-  if (!exchange.requestEnded) {
-    let trailers: Headers = [];
-    stream.on('trailers', (_fields: unknown, _flags: number, raw: Headers) => {
-      trailers = raw;
-    });
-    stream.on('data', (chunk: Uint8Array) => onRequestChunk(exchange, chunk));
-    stream.on('end', () => {
-      // A reset stream "ends" as well; only a whole request may end upstream.
-      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) onRequestEnd(exchange, trailers);
-    });
-  } else {
-    // Nothing comes, and to read that would end the stream before its answer is out, which costs an error and a fifth of all that it takes.
-    // Paused, because a stream that nobody has touched is reset when its answer is out.
-    stream.pause();
-  }
-  handle(door, exchange);
-  return exchange;
+  stream.on('data', (chunk: Uint8Array) => onRequestChunk(exchange, chunk));
+  stream.on('end', () => {
+    // A reset stream "ends" as well; only a whole request may end upstream.
+    if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) onRequestEnd(exchange, trailers);
+  });
 }
 
 function readHead(raw: readonly string[], ended: boolean): RequestHead {

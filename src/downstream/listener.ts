@@ -1,6 +1,5 @@
 // Listeners: an address bound, its connections told apart (TLS or not, HTTP/1.1 or HTTP/2), and its orderly end.
 
-import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ProxySource } from '../codec/proxy-header.ts';
@@ -16,7 +15,7 @@ import { AcmeAcceptor } from './acme-tls.ts';
 import { ClientAuthAcceptor } from './client-auth.ts';
 import { ConnectionLimits } from './connection-limits.ts';
 import { type Http1Connection, serveHttp1 } from './http1.ts';
-import { serveHttp2 } from './http2.ts';
+import { type Http2Connection, serveHttp2 } from './http2.ts';
 import { linger } from './linger.ts';
 import { originOf } from './origin.ts';
 import { noticeUnlisted, ProxySenders } from './proxy-senders.ts';
@@ -57,7 +56,7 @@ export async function openListener(
   table: CertificateTable | undefined,
   share: boolean,
 ): Promise<OpenListener> {
-  const sessions = new Roster<ServerHttp2Session>();
+  const sessions = new Roster<Http2Connection>();
   const connections = new Roster<Http1Connection>();
   const server = createServer(SOCKET_OPTIONS);
   const senders = new ProxySenders(door, listener);
@@ -130,8 +129,7 @@ export async function openListener(
     drain: (patient) => {
       server.close();
       if (!patient) for (const connection of connections) connection.drain();
-      // One that is new is told with its first request.
-      for (const session of sessions) if (session.state.lastProcStreamID !== 0) session.close();
+      for (const session of sessions) session.drain();
     },
     close: () => {
       server.close();

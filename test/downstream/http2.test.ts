@@ -1,9 +1,10 @@
-// HTTP/2 from clients, as the log tells of it: whose answer was whole, and who left before.
+// One HTTP/2 connection: what the log tells of its answers, how long it may idle, how long a head may take, and how it ends.
 
 import { type ClientHttp2Stream, constants } from 'node:http2';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
-import { type DoorOptions, HOST, local, openDoor } from '../support/door.ts';
+import { type DoorOptions, HOST, local, openDoor, type TestDoor } from '../support/door.ts';
 import { FRAME, FrameClient, fieldBlock, frame, H2Client } from '../support/h2-client.ts';
 import { waitFor } from '../support/ports.ts';
 import { OK, RawUpstream } from '../support/raw-upstream.ts';
@@ -89,4 +90,66 @@ t.test('a client that left before its answer was out is told as gone', async (t)
       t.match(line, { status: 200, failure: 'client_gone' });
     });
   }
+});
+
+/** A client that does not end its side because we ended ours. */
+async function stubborn(t: Test, door: TestDoor): Promise<FrameClient> {
+  const client = await FrameClient.connect(door.tlsPort, door.ca, HOST);
+  client.socket.allowHalfOpen = true;
+  t.teardown(() => client.socket.destroy());
+  return client;
+}
+
+t.test('a connection is closed soon after it was ended, whatever the client does', async (t) => {
+  const { door } = await setUp(t, { limits: { keepAliveTimeout: 200 }, sweepEvery: 50 });
+  const silent = await stubborn(t, door);
+  const used = await stubborn(t, door);
+  used.send(frame(FRAME.headers, 5, 1, fieldBlock(fields('GET'))));
+  const leaving = await stubborn(t, door);
+  leaving.send(frame(FRAME.goaway, 0, 0, Buffer.alloc(8)));
+  const wrong = await stubborn(t, door);
+  wrong.send(frame(FRAME.data, 1, 1, Buffer.from('of no stream')));
+  await Promise.all([silent, used, leaving, wrong].map(({ gone }) => gone));
+  t.ok(used.frames.some(({ type }) => type === FRAME.goaway));
+  for (const client of [silent, used, leaving, wrong]) {
+    const isClosed = () => {
+      client.send(Buffer.alloc(1));
+      return client.socket.destroyed;
+    };
+    await waitFor(isClosed, 8_000, 'the connection to be closed');
+  }
+  t.equal(door.door.watched.size, 0);
+});
+
+t.test('a head that does not come is waited for no longer than any other', async (t) => {
+  const { door, upstream } = await setUp(t, { limits: { headTimeout: 300, keepAliveTimeout: 60_000 }, sweepEvery: 50 });
+  const whole = frame(FRAME.headers, 5, 3, fieldBlock(fields('GET')));
+  const halves: Readonly<Record<string, Buffer>> = {
+    'without END_HEADERS': frame(FRAME.headers, 1, 3, fieldBlock(fields('GET')).subarray(0, 10)),
+    'a part of a frame': whole.subarray(0, 20),
+  };
+  for (const [what, half] of Object.entries(halves)) {
+    await t.test(what, async (t) => {
+      const client = await stubborn(t, door);
+      client.send(frame(FRAME.headers, 5, 1, fieldBlock(fields('GET'))));
+      await upstream.request(upstream.requests.length);
+      const begin = performance.now();
+      client.send(half);
+      await client.gone;
+      const time = performance.now() - begin;
+      t.ok(time >= 290 && time < 2_500, `${time} ms`);
+    });
+  }
+  await t.test('one that comes slowly, but in time', async (t) => {
+    const client = await stubborn(t, door);
+    client.send(whole.subarray(0, 20));
+    await sleep(150);
+    client.send(whole.subarray(20));
+    await waitFor(() => client.frames.some(({ type }) => type === FRAME.data), 5_000, 'the answer');
+    await sleep(500);
+    t.notOk(
+      client.frames.some(({ type }) => type === FRAME.goaway),
+      'the connection lives on',
+    );
+  });
 });
