@@ -124,6 +124,12 @@ export class Http2Downstream implements Downstream, Leaving, Watched {
     this.#socket.destroy();
   }
 
+  /** The stream was reset before its answer was given: it closes when what came of its request was read, or thrown away. */
+  onReset(): void {
+    onDownstreamGone(this.#door, this.exchange);
+    this.#stream.resume();
+  }
+
   /** The stream is closed. */
   onClose(): void {
     this.#door.watched.remove(this.#place);

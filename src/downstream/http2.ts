@@ -88,8 +88,10 @@ export class Http2Connection implements Watched {
       this.#streams--;
       downstream.onClose();
     });
-    if (!exchange.requestEnded) readBody(stream, exchange);
-    else {
+    if (!exchange.requestEnded) {
+      stream.on('aborted', () => downstream.onReset());
+      readBody(stream, exchange);
+    } else {
       // Nothing comes, and to read that would end the stream before its answer is out, which costs an error and a fifth of all that it takes.
       // Paused, because a stream that nobody has touched is reset when its answer is out.
       stream.pause();

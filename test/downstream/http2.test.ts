@@ -153,3 +153,27 @@ t.test('a head that does not come is waited for no longer than any other', async
     );
   });
 });
+
+t.test('a client that leaves is noticed while its upload is held', async (t) => {
+  const { upstream, door } = await setUp(t, { limits: { upstreamConnections: 1 } });
+  const { promise: busy, resolve: letGo } = Promise.withResolvers<void>();
+  upstream.script = async (request) => {
+    await busy;
+    request.write(OK);
+  };
+  const client = await stubborn(t, door);
+  client.send(frame(FRAME.headers, 5, 1, fieldBlock(fields('GET'))));
+  await upstream.request();
+  const codes = [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL];
+  for (const [i, code] of codes.entries()) {
+    const id = 3 + 2 * i;
+    const start = frame(FRAME.headers, 4, id, fieldBlock(fields('POST')));
+    client.send(start, frame(FRAME.data, 0, id, Buffer.alloc(1_000)));
+    await waitFor(() => door.door.exchanges.size === 2, 5_000, 'the upload to wait for a connection');
+    client.send(frame(FRAME.reset, 0, id, Buffer.of(0, 0, 0, code)));
+    await waitFor(() => door.lines.length === i + 1, 5_000, `the end of the one that was reset with ${code}`);
+    t.match(door.lines[i], { method: 'POST', status: 499, failure: 'client_gone' });
+  }
+  letGo();
+  await waitFor(() => client.frames.some(({ type }) => type === FRAME.data), 5_000, 'the other answer');
+});
