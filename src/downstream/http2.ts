@@ -33,8 +33,9 @@ export class Http2Connection implements Watched {
   readonly #session: ServerHttp2Session;
   readonly #origin: Origin;
   readonly #door: Door;
-  /** How many are open. */
+  /** How many are open, and how many there were. */
   #streams = 0;
+  #count = 0;
   /** The number of the last stream whose head came, and of the last one whose head was seen to have begun. */
   #lastHead = 0;
   #lastBegun = 0;
@@ -82,6 +83,7 @@ export class Http2Connection implements Watched {
     const exchange = new Exchange(this.#origin, downstream, head, Date.now(), door.now());
     downstream.exchange = exchange;
     this.#streams++;
+    this.#count++;
     this.#lastHead = stream.id!;
     stream.on('error', () => {});
     stream.on('close', () => {
@@ -98,7 +100,12 @@ export class Http2Connection implements Watched {
     }
     handle(door, exchange);
     // Not before its first request, which may be on its way: that one would be refused.
-    if (door.draining || exchange.isLast) this.#session.close();
+    if (door.draining || exchange.isLast || this.#isFull) this.#session.close();
+  }
+
+  get #isFull(): boolean {
+    const { requestsPerConnection } = this.#limits;
+    return requestsPerConnection !== 0 && this.#count >= requestsPerConnection;
   }
 
   /**

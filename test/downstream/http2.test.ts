@@ -177,3 +177,21 @@ t.test('a client that leaves is noticed while its upload is held', async (t) => 
   letGo();
   await waitFor(() => client.frames.some(({ type }) => type === FRAME.data), 5_000, 'the other answer');
 });
+
+t.test('a connection ends with the last request that it may carry', async (t) => {
+  const { upstream, door } = await setUp(t, { limits: { requestsPerConnection: 2 } });
+  const { promise: asked, resolve: letGo } = Promise.withResolvers<void>();
+  upstream.script = async (request) => {
+    if (upstream.requests.length === 2) letGo();
+    await asked;
+    request.write(OK);
+  };
+  const client = await stubborn(t, door);
+  for (const id of [1, 3]) client.send(frame(FRAME.headers, 5, id, fieldBlock(fields('GET'))));
+  const goaway = await waitFor(() => client.frames.find(({ type }) => type === FRAME.goaway), 5_000, 'the goodbye');
+  t.equal(goaway.payload.readUInt32BE(0), 3, 'both are served');
+  t.equal(goaway.payload.readUInt32BE(4), constants.NGHTTP2_NO_ERROR);
+  await client.gone;
+  const answered = client.frames.filter(({ type, flags }) => type === FRAME.data && (flags & 1) !== 0);
+  t.strictSame(answered.map(({ stream }) => stream).sort(), [1, 3]);
+});
