@@ -4,10 +4,12 @@ import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { type OpenListener, openListener } from './downstream/listener.ts';
 import { buildCertificateTable, type CertificateTable } from './downstream/tls.ts';
+import type { Exchange } from './model/exchange.ts';
 import { FAILURES } from './model/failure.ts';
 import type { Order, Report } from './model/orders.ts';
 import { freeze, type Listener, type Snapshot } from './model/snapshot.ts';
 import { Turn } from './model/turn.ts';
+import { blame } from './proxy/blame.ts';
 import { Door } from './proxy/door.ts';
 import { fail } from './proxy/reply.ts';
 import { createLog, descriptorSink } from './telemetry/log.ts';
@@ -114,7 +116,7 @@ async function commit(generation: number): Promise<void> {
   const left = listeners.filter(({ listener }) => !snapshot.listeners.some((each) => isSame(listener, each)));
   listeners = [...listeners.filter((each) => !left.includes(each)), ...opened];
   for (const open of listeners) renew(open, snapshot, table);
-  for (const listener of left) retire(listener, snapshot.limits.drainTimeout);
+  for (const listener of left) retire(door, listener, snapshot.limits.drainTimeout);
 }
 
 function renew(open: OpenListener, snapshot: Snapshot, table: CertificateTable | undefined): void {
@@ -123,13 +125,23 @@ function renew(open: OpenListener, snapshot: Snapshot, table: CertificateTable |
 }
 
 /** Accepts nothing more; what is under way may end within the time of a stop. */
-function retire(listener: OpenListener, deadline: number): void {
+function retire(held: Door, listener: OpenListener, deadline: number): void {
   retired.add(listener);
   listener.drain(false);
   setTimeout(() => {
-    listener.close();
-    retired.delete(listener);
+    for (const exchange of held.exchanges) if (exchange.origin.bound === listener.bound) cut(exchange);
+    setTimeout(() => {
+      listener.close();
+      retired.delete(listener);
+    }, LAST_BYTES).unref();
   }, deadline).unref();
+}
+
+/** Its connection closes next. That is not the client's doing, even where all is answered, as a websocket is. */
+function cut(exchange: Exchange): void {
+  const detail = 'it was still under way when its listener had to close';
+  blame(exchange, FAILURES.draining, detail);
+  fail(exchange, FAILURES.draining, detail);
 }
 
 async function open(snapshot: Snapshot, table: CertificateTable | undefined): Promise<void> {

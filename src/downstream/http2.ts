@@ -100,7 +100,7 @@ export class Http2Connection implements Watched {
     }
     handle(door, exchange);
     // Not before its first request, which may be on its way: that one would be refused.
-    if (door.draining || exchange.isLast || this.#isFull) this.#session.close();
+    if (this.#origin.bound.draining || exchange.isLast || this.#isFull) this.#session.close();
   }
 
   get #isFull(): boolean {

@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
-import type { ClientProof, Origin } from '../model/exchange.ts';
+import type { Bound, ClientProof, Origin } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import { whenQuiet } from '../model/quiet.ts';
 import { Roster } from '../model/roster.ts';
@@ -32,6 +32,8 @@ const SOCKET_OPTIONS = Object.freeze({
 
 export interface OpenListener {
   readonly listener: Listener;
+  /** As the origins of its connections have it. */
+  readonly bound: Bound;
   readonly port: number;
   /** Connections that begin from now on are by this snapshot. */
   renew(listener: Listener, snapshot: Snapshot, table: CertificateTable | undefined): void;
@@ -60,9 +62,10 @@ export async function openListener(
   const connections = new Roster<Http1Connection>();
   const server = createServer(SOCKET_OPTIONS);
   const senders = new ProxySenders(door, listener);
+  const bound: Bound = { draining: false };
   const onSecure = (socket: TLSSocket, client?: ClientProof) => {
     door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
-    const origin = originOf(socket, listener, senders.sourceOf(socket), client);
+    const origin = originOf(socket, listener, bound, senders.sourceOf(socket), client);
     if (socket.alpnProtocol === 'h2') serveHttp2(socket, origin, door, sessions);
     else serveHttp1(socket, origin, door, connections);
   };
@@ -92,22 +95,23 @@ export async function openListener(
     if (source === undefined || connectionLimits.admitClient(socket, source.address)) begin(socket, source);
   };
   const begin = (socket: Socket, source: ProxySource | undefined) => {
-    if (acceptor === undefined) serveHttp1(socket, originOf(socket, listener, source), door, connections);
-    else peek(door, socket, acceptor, clientAuth!, acme!, () => originOf(socket, listener, source));
+    if (acceptor === undefined) serveHttp1(socket, originOf(socket, listener, bound, source), door, connections);
+    else peek(door, socket, acceptor, clientAuth!, acme!, () => originOf(socket, listener, bound, source));
   };
-  await new Promise<void>((bound, failed) => {
+  await new Promise<void>((listening, failed) => {
     server.once('error', failed);
     const address = listener.address === undefined ? {} : { host: listener.address };
     server.listen({ ...address, port: listener.port, reusePort: share, backlog: 4_096 }, () => {
       server.removeListener('error', failed);
-      bound();
+      listening();
     });
   });
   server.on('error', (error) => door.log.error('a listener failed', { listener: listener.name, error: error.message }));
-  const bound = server.address();
+  const address = server.address();
   return {
     listener,
-    port: typeof bound === 'object' && bound !== null ? bound.port : listener.port,
+    bound,
+    port: typeof address === 'object' && address !== null ? address.port : listener.port,
     get connections() {
       return sockets.size;
     },
@@ -127,6 +131,7 @@ export async function openListener(
       clientAuth?.renew(renewed, nextTable);
     },
     drain: (patient) => {
+      bound.draining = true;
       server.close();
       if (!patient) for (const connection of connections) connection.drain();
       for (const session of sessions) session.drain();

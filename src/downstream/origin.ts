@@ -4,13 +4,14 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
-import type { ClientProof, Origin } from '../model/exchange.ts';
+import type { Bound, ClientProof, Origin } from '../model/exchange.ts';
 import type { Listener } from '../model/snapshot.ts';
 
 /** `source`: whom the peer's PROXY header named; `client`: what the handshake found out about a certificate of the client. */
 export function originOf(
   socket: Socket,
   listener: Listener,
+  bound: Bound,
   source: ProxySource | undefined,
   client?: ClientProof,
 ): Origin {
@@ -19,6 +20,7 @@ export function originOf(
   const peerAddress = plainAddress(socket.remoteAddress ?? '');
   return {
     listener: listener.name,
+    bound,
     redirects: listener.kind === 'redirect',
     scheme: secure ? 'https' : 'http',
     peerAddress,

@@ -29,6 +29,8 @@ export interface RequestHead {
 export interface Origin {
   /** The listener's name. */
   readonly listener: string;
+  /** How it stands with that very listener: its name may be another one's after a reload. */
+  readonly bound: Bound;
   /** Requests are not served but sent to HTTPS. */
   readonly redirects: boolean;
   readonly scheme: 'http' | 'https';
@@ -42,6 +44,12 @@ export interface Origin {
   readonly serverName: string | undefined;
   /** undefined: the handshake asked for no certificate. */
   readonly client: ClientProof | undefined;
+}
+
+/** A listener, to all of its connections. */
+export interface Bound {
+  /** It accepts nothing more, and what it holds may end. */
+  draining: boolean;
 }
 
 /** What a handshake found out about the client's certificate. */

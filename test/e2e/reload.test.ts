@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import t, { type Test } from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
@@ -93,6 +94,58 @@ t.test('a reload swaps routes, pools and listeners; a request and a websocket un
   t.equal(await echo('b'), 'first b', 'the websocket is where it was');
   first.held[0]!.end('whole');
   t.match(await held, { status: 200, text: 'whole' });
+});
+
+t.test('a listener that moves says goodbye, and what it still holds in the end is not said to have left', async (t) => {
+  const backend = await startBackend(t, 'here');
+  const more = 'limits:\n  drainTimeout: 4s\n';
+  let ground!: Ground;
+  const door = await startByFile(t, [NAME], (given) => {
+    ground = given;
+    return fileHead(given) + site(backend.url, more);
+  });
+  const open = async () => {
+    const session = connectHttp2(`https://${NAME}:${door.httpsPort}`, {
+      ca: door.certificate.ca,
+      servername: NAME,
+      lookup: (_host, _options, answer) => answer(null, [{ address: '127.0.0.1', family: 4 }]),
+    });
+    t.teardown(() => session.destroy());
+    await once(session, 'remoteSettings');
+    return session;
+  };
+  const fresh = await open();
+  const busy = await open();
+  const held = busy.request({ ':path': '/held' });
+  const answer = once(held, 'response');
+  held.resume();
+  const get = httpsGet(door.httpsPort, NAME, '/held', door.certificate.ca);
+  const socket = new WebSocket(`wss://127.0.0.1:${door.httpsPort}/ws`, {
+    ...{ headers: { Host: NAME }, servername: NAME, ca: door.certificate.ca },
+  });
+  await once(socket, 'open');
+  const closed = once(socket, 'close');
+  await waitFor(() => backend.held.length === 2, 5_000, 'the requests to reach the backend');
+
+  door.write(fileHead({ ...ground, httpsPort: await freePort() }) + site(backend.url, more));
+  t.match(await door.command('reload'), { code: 0 });
+  const goodbye = once(fresh, 'goaway');
+  const first = fresh.request({ ':path': '/' });
+  first.resume();
+  t.match(await once(first, 'response'), [{ ':status': 200 }], 'its first request may have been on its way');
+  await goodbye;
+
+  t.match(await answer, [{ ':status': 503 }]);
+  t.match(await get, { status: 503, text: /drain|close/ });
+  await closed;
+  const ended = () => door.logs().filter(({ failure }) => failure !== undefined);
+  await waitFor(() => ended().length === 3, 5_000, 'the access lines');
+  t.strictSame(
+    ended()
+      .map(({ status, failure }) => `${status} ${failure}`)
+      .sort(),
+    ['101 drain_deadline', '503 drain_deadline', '503 drain_deadline'],
+  );
 });
 
 t.test('a broken file changes nothing, and says so everywhere', async (t) => {

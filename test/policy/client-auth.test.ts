@@ -19,7 +19,14 @@ const proof = (more: Partial<ClientProof> = {}): ClientProof => ({
   ...more,
 });
 const origin = (client: ClientProof | undefined, more: Partial<Origin> = {}): Origin => ({
-  ...{ listener: 'https', redirects: false, scheme: 'https', peerAddress: '::1', callerAddress: '::1' },
+  ...{
+    listener: 'https',
+    bound: { draining: false },
+    redirects: false,
+    scheme: 'https',
+    peerAddress: '::1',
+    callerAddress: '::1',
+  },
   ...{ tlsVersion: 'TLSv1.3', serverName: 'a.test', client },
   ...more,
 });

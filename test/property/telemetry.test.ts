@@ -138,6 +138,7 @@ const anything = fc.oneof(
 );
 const origin: Origin = {
   listener: 'https',
+  bound: { draining: false },
   redirects: false,
   scheme: 'https',
   peerAddress: '10.0.0.1',

@@ -262,6 +262,7 @@ function deliver(stream: () => CompressStream, told: string[]) {
   } as unknown as Downstream;
   const origin = {
     listener: 'l',
+    bound: { draining: false },
     redirects: false,
     scheme: 'http' as const,
     peerAddress: '',

@@ -52,6 +52,7 @@ function makeExchange(headers: Headers, answers: 'json' | 'page' | undefined, me
   const downstream = new Recorded();
   const origin = {
     listener: 'https',
+    bound: { draining: false },
     redirects: false,
     scheme: 'https',
     peerAddress: '192.0.2.1',

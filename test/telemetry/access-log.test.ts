@@ -11,6 +11,7 @@ const PIPE_BUF = 4_096;
 
 const origin: Origin = {
   listener: 'https',
+  bound: { draining: false },
   redirects: false,
   scheme: 'https',
   peerAddress: '10.0.0.1',

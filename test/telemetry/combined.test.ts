@@ -7,6 +7,7 @@ import { combinedLine } from '../../src/telemetry/combined.ts';
 
 const origin: Origin = {
   listener: 'https',
+  bound: { draining: false },
   redirects: false,
   scheme: 'https',
   peerAddress: '10.0.0.1',
