@@ -16,8 +16,16 @@ interface Watched {
   readonly pair: CertificatePair;
   readonly files: WatchedFiles;
   served: LoadedPair;
-  /** What is in the files now cannot take the place of what is served. */
-  rejected: { readonly since: number; told: boolean; problems: readonly Problem[] } | undefined;
+  rejected: Rejected | undefined;
+}
+
+/** What is in the files now cannot take the place of what is served. */
+interface Rejected {
+  readonly since: number;
+  told: boolean;
+  readonly problems: readonly Problem[];
+  /** It is whole, but worse than what is served: for now. */
+  readonly next: LoadedPair | undefined;
 }
 
 export class CertificateFiles implements CertificateSource {
@@ -83,7 +91,8 @@ export class CertificateFiles implements CertificateSource {
     let isMoving = false;
     for (const each of this.#all) {
       const seen = await each.files.look();
-      if (seen === 'changed' && this.#judge(each, now)) swapped = true;
+      const isDue = seen === 'changed' || (seen === 'same' && this.#isOutdated(each, now));
+      if (isDue && this.#judge(each, now)) swapped = true;
       if (seen === 'moving') isMoving = true;
       const { rejected } = each;
       if (rejected !== undefined && now.getTime() - rejected.since >= GRACE) rejected.told = true;
@@ -92,10 +101,18 @@ export class CertificateFiles implements CertificateSource {
     return isMoving;
   }
 
+  /** What was refused would now be taken, or be refused for another reason: dates pass, and other pairs change. */
+  #isOutdated(each: Watched, now: Date): boolean {
+    if (each.rejected?.next === undefined) return false;
+    const { next, problems } = each.rejected;
+    return this.#whyWorse(next, each, now)?.message !== problems[0]?.message;
+  }
+
   /** True when what is served became something else. */
   #judge(each: Watched, now: Date): boolean {
+    let next: LoadedPair | undefined;
     try {
-      const next = loadPair(each.pair, now, this.#origin);
+      next = loadPair(each.pair, now, this.#origin);
       const problem = this.#whyWorse(next, each, now);
       if (problem !== undefined) throw new ConfigError([problem]);
       const { certificate } = each.served.loaded;
@@ -106,7 +123,7 @@ export class CertificateFiles implements CertificateSource {
       return isNew;
     } catch (error) {
       const { since = now.getTime(), told = false } = each.rejected ?? {};
-      each.rejected = { since, told, problems: problemsOf(error, each.pair) };
+      each.rejected = { since, told, problems: problemsOf(error, each.pair), next };
       return false;
     }
   }

@@ -13,6 +13,7 @@ import { waitFor } from '../support/ports.ts';
 const NAME = 'toucan.example';
 const now = new Date();
 const later = new Date(now.getTime() + GRACE);
+const inDays = (days: number) => new Date(now.getTime() + days * 86_400_000);
 const first = await makeCertificate({ names: [NAME] });
 const second = await makeCertificate({ names: [NAME] });
 const third = await makeCertificate({ names: [NAME] });
@@ -159,6 +160,49 @@ t.test('one that clients would refuse does not take the place of one that they t
   }
 });
 
+t.test('one that was refused for its date is taken when it becomes valid, and told of once until then', async (t) => {
+  const { folder, files, serves, codes } = await open(t);
+  let calls = 0;
+  files.listen(() => calls++);
+  const early = await makeCertificate({ names: [NAME], validFrom: 2, validTo: 90 });
+  put(folder, early);
+  await settle(files);
+  for (const day of [0.1, 0.2, 1, 1.9]) {
+    await files.look(inDays(day));
+    t.ok(serves(first));
+    t.same(codes(), ['not-used']);
+    t.equal(calls, 1);
+  }
+  await files.look(inDays(2.1));
+  t.ok(serves(early));
+  t.same(codes(), []);
+  t.equal(calls, 2);
+});
+
+t.test('one that was refused is taken when the one that is served expires', async (t) => {
+  const { folder, files, serves, codes } = await open(t);
+  const other = await makeCertificate({ names: ['other.example'], validTo: 90 });
+  put(folder, other);
+  await settle(files);
+  await files.look(inDays(59));
+  t.ok(serves(first));
+  t.same(codes(), ['not-used', 'expires-3']);
+  await files.look(inDays(61));
+  t.ok(serves(other));
+  t.notOk(codes().includes('not-used'));
+});
+
+t.test('one that becomes valid, but lacks a name, is told of anew', async (t) => {
+  const { folder, files, serves } = await open(t);
+  put(folder, await makeCertificate({ names: ['other.example'], validFrom: 2, validTo: 90 }));
+  await settle(files);
+  await files.look(inDays(1));
+  t.match(files.findings(), [{ message: /is not valid before/ }]);
+  await files.look(inDays(3));
+  t.ok(serves(first));
+  t.match(files.findings(), [{ message: /does not cover toucan\.example/ }]);
+});
+
 t.test('an expired one is better than none, and anything that fits is better than an expired one', async (t) => {
   const folder = makeFolder(t, 'watch');
   const expired = await makeCertificate({ names: [NAME], validFrom: -90, validTo: -2 });
@@ -190,6 +234,28 @@ t.test('a name may move from one pair to another', async (t) => {
   );
 });
 
+t.test('a name may come to another pair after it left its own', async (t) => {
+  const folder = makeFolder(t, 'watch');
+  const pairs = ['one', 'two'].map((name) => {
+    mkdirSync(join(folder, name));
+    return makePair(join(folder, name, 'a.crt'), join(folder, name, 'a.key'));
+  });
+  const other = await makeCertificate({ names: ['other.example'] });
+  put(join(folder, 'one'), first);
+  put(join(folder, 'two'), other);
+  const files = new CertificateFiles(pairs, [NAME], now);
+  await settle(files);
+  put(join(folder, 'one'), other);
+  await settle(files);
+  const names = () => files.current().map(({ certificate }) => certificate.names[0]);
+  t.same(names(), [NAME, 'other.example']);
+  put(join(folder, 'two'), second);
+  await settle(files);
+  await files.look(now);
+  t.same(names(), ['other.example', NAME]);
+  t.same(files.findings(), []);
+});
+
 t.test('the same pair written again is no change', async (t) => {
   const { folder, files, serves } = await open(t);
   let calls = 0;
@@ -204,7 +270,6 @@ t.test('dates come near while it is served', async (t) => {
   const { files, codes } = await open(t);
   let calls = 0;
   files.listen(() => calls++);
-  const inDays = (days: number) => new Date(now.getTime() + days * 86_400_000);
   for (const [day, code, times] of [
     [10, [], 0],
     [42, ['expires-30'], 1],
