@@ -4,7 +4,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { type Block, readBlocks } from './pem.ts';
 import { looksLikeStore, openStore } from './pkcs12.ts';
 import type { Problem } from './problem.ts';
-import { type NamedFile, readNamedFile, report } from './source-file.ts';
+import { decodeText, type NamedFile, readNamedFile, report } from './source-file.ts';
 
 /** What a file holds. */
 export interface Material {
@@ -164,12 +164,8 @@ class MaterialReader {
   #readPassphrase(): string | undefined {
     if (this.#passphrase === undefined) {
       const content = readNamedFile(this.#password.file!, this.#problems);
-      this.#passphrase = {
-        text: content?.bytes
-          .toString('utf8')
-          .replace(/^\ufeff/, '')
-          .replace(/\r?\n$/, ''),
-      };
+      const text = content === undefined ? undefined : decodeText(content.bytes);
+      this.#passphrase = { text: text?.replace(/\r?\n$/, '') };
     }
     return this.#passphrase.text;
   }

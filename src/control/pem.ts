@@ -1,7 +1,7 @@
 // PEM: text taken apart into blocks, whatever its line ends, indentation and the words around them.
 
 import type { Problem } from './problem.ts';
-import { type NamedFile, report } from './source-file.ts';
+import { decodeText, type NamedFile, report } from './source-file.ts';
 
 /** One `-----BEGIN ...-----` to its END. */
 export interface Block {
@@ -15,7 +15,7 @@ export interface Block {
 
 /** The blocks of a file, none when it is no PEM; undefined, and a problem reported, when one of them has no end. */
 export function readBlocks(bytes: Buffer, source: NamedFile, problems: Problem[]): Block[] | undefined {
-  const text = decode(bytes);
+  const text = decodeText(bytes);
   const blocks: Block[] = [];
   let open: { label: string; start: number; where: string } | undefined;
   let count = 0;
@@ -38,11 +38,6 @@ export function readBlocks(bytes: Buffer, source: NamedFile, problems: Problem[]
     }
   }
   return open ? cutOff(open.where) : blocks;
-}
-
-/** Windows writes UTF-16 where its user did not ask for it. */
-function decode(bytes: Buffer): string {
-  return bytes[0] === 0xff && bytes[1] === 0xfe ? bytes.toString('utf16le') : bytes.toString('latin1');
 }
 
 /** Fields like `DEK-Info: AES-256-CBC,...` of an encrypted key in the old form (RFC 1421) stay. */

@@ -65,6 +65,13 @@ export function readNamedFile(
   return undefined;
 }
 
+/** UTF-8, or UTF-16 with its mark: Windows writes that where its user did not ask for it. The mark is left out. */
+export function decodeText(bytes: Uint8Array): string {
+  const mark = (bytes[0] ?? 0) * 256 + (bytes[1] ?? 0);
+  const encoding = mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : 'utf-8';
+  return new TextDecoder(encoding).decode(bytes);
+}
+
 function reportUnreadable(code: string, named: NamedFile, problems: Problem[]): void {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     const hint = `correct ${named.name}, or put the file there; in a container it must be mounted`;

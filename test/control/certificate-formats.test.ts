@@ -98,8 +98,16 @@ t.test('one file with both needs no key file', async (t) => {
 });
 
 t.test('UTF-16, as Windows writes text', async (t) => {
-  const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le');
-  takes(t, { cert: utf16(leaf.certificate + middle.certificate), key: utf16(leaf.key) });
+  const little = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le');
+  const big = (text: string) => little(text).swap16();
+  const cert = leaf.certificate + middle.certificate;
+  const key = keyObject.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: PASSPHRASE });
+  for (const utf16 of [little, big]) {
+    takes(t, { cert: utf16(cert), key: utf16(leaf.key) });
+    takes(t, { cert, key, password: utf16(`${PASSPHRASE}\r\n`) });
+  }
+  const torn = Buffer.concat([big(cert), Buffer.of(0)]);
+  takes(t, { cert: torn, key: leaf.key });
 });
 
 t.test('PKCS#12', async (t) => {
