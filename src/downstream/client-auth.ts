@@ -7,7 +7,7 @@ import { type ClientOffer, readClientHello } from '../codec/client-hello.ts';
 import type { ClientProof } from '../model/exchange.ts';
 import type { Certificate, ClientTrust, Listener } from '../model/snapshot.ts';
 import type { Door } from '../proxy/door.ts';
-import { type CertificateTable, kindFor, stapleFrom, TLS_POLICIES } from './tls.ts';
+import { type CertificateTable, kindFor, PROTOCOLS, stapleFrom, TLS_POLICIES } from './tls.ts';
 
 /** Of a path from a client up to whom we trust. */
 const MAX_CHAIN = 10;
@@ -98,7 +98,7 @@ export class ClientAuthAcceptor {
       // Who is refused gets an answer that says why, in place of a broken handshake.
       rejectUnauthorized: false,
       handshakeTimeout: this.#door.active.limits.headTimeout,
-      ALPNProtocols: ['h2', 'http/1.1'],
+      ALPNProtocols: PROTOCOLS,
     });
     stapleFrom(server, this.#table);
     const anchors = readAuthorities(trust.authorities);

@@ -4,7 +4,15 @@ import type { Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
 import { readClientHello } from '../codec/client-hello.ts';
 import type { Listener, Snapshot } from '../model/snapshot.ts';
-import { type CertificateTable, type KeyKind, kindFor, stapleFrom, TICKET_LIFETIME, TLS_POLICIES } from './tls.ts';
+import {
+  type CertificateTable,
+  type KeyKind,
+  kindFor,
+  PROTOCOLS,
+  stapleFrom,
+  TICKET_LIFETIME,
+  TLS_POLICIES,
+} from './tls.ts';
 
 type Servers = Readonly<Record<KeyKind, Server>>;
 
@@ -65,7 +73,7 @@ export class TlsAcceptor {
       const server = createServer({
         ...this.#defaults(listener, kind, ticketKeys),
         handshakeTimeout: snapshot.limits.headTimeout,
-        ALPNProtocols: ['h2', 'http/1.1'],
+        ALPNProtocols: PROTOCOLS,
         SNICallback: (name, answer) => answer(null, this.#table.contextFor(name.toLowerCase(), kind)),
       });
       stapleFrom(server, this.#table);

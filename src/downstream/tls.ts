@@ -34,6 +34,9 @@ export const TLS_POLICIES: Readonly<Record<TlsPolicy, SecureContextOptions>> = O
   modern: Object.freeze({ ...INTERMEDIATE, minVersion: 'TLSv1.3' }),
 });
 
+/** By ALPN, the preferred first. Some clients name HTTP/1.0 alone (curl -0). */
+export const PROTOCOLS = Object.freeze(['h2', 'http/1.1', 'http/1.0']);
+
 /** What kind of signature a client can check: ECDSA is cheaper for both sides, RSA is what old ones know. */
 export type KeyKind = 'ecdsa' | 'rsa';
 

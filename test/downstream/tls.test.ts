@@ -53,6 +53,8 @@ t.test('versions, ciphers and protocols', async (t) => {
   const to = (options: ConnectionOptions) => agreed(door.tlsPort, { servername: HOST, ...options });
   t.equal(await to({ ALPNProtocols: ['h2', 'http/1.1'] }), 'TLSv1.3 h2');
   t.equal(await to({ ALPNProtocols: ['http/1.1'], maxVersion: 'TLSv1.2' }), 'TLSv1.2 http/1.1');
+  t.equal(await to({ ALPNProtocols: ['http/1.0'] }), 'TLSv1.3 http/1.0');
+  t.equal(await to({ ALPNProtocols: ['http/1.0', 'http/1.1'] }), 'TLSv1.3 http/1.1', 'the newest that both speak');
   t.equal(await to({}), 'TLSv1.3 false', 'without ALPN it is HTTP/1.1');
   const weak = { minVersion: 'TLSv1', ciphers: 'ALL:@SECLEVEL=0' } as const;
   t.match(await to({ ...weak, maxVersion: 'TLSv1.1' }), /^ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION$/);

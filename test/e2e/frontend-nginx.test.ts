@@ -15,6 +15,13 @@ for (const mode of MODES) {
   t.test(mode, async (t) => {
     if (!needParts(t, ['curl', 'nginx'])) return;
     const { curl, frontend, backend } = await start(t, mode);
+    t.test('HTTP/1.0, asked for by its name, as curl does', async (t) => {
+      const answer = await curl(`${SITE}/tucana-version.txt`, '--http1.0');
+      t.equal(answer.exit, 0, answer.stderr);
+      t.equal(answer.status, 200);
+      t.equal(answer.text, VERSION);
+    });
+
     for (const [protocol, flag] of PROTOCOLS) {
       const get = (path: string, ...args: string[]) => curl(SITE + path, flag, ...args);
 
