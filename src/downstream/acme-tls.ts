@@ -35,6 +35,12 @@ export class AcmeAcceptor {
     this.#server.emit('connection', socket);
   }
 
+  /** Handshakes that begin from now on are by the limits of now. */
+  renew(): void {
+    // It does not listen: those under way keep theirs.
+    this.#server = undefined;
+  }
+
   #isPending(): boolean {
     const { acme } = this.#door.active.snapshot;
     return acme !== undefined && acme.tls.length > 0;

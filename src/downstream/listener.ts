@@ -129,6 +129,7 @@ export async function openListener(
       if (nextTable === undefined) return;
       acceptor?.renew(renewed, next, nextTable);
       clientAuth?.renew(renewed, nextTable);
+      acme?.renew();
     },
     drain: (patient) => {
       bound.draining = true;

@@ -25,7 +25,7 @@ export class TlsAcceptor {
   #table: CertificateTable;
   #strict: boolean;
   readonly #onSecure: (socket: TLSSocket) => void;
-  readonly #servers: Servers;
+  #servers: Servers;
   #previous: { readonly keyName: string; readonly servers: Servers } | undefined;
 
   constructor(listener: Listener, snapshot: Snapshot, table: CertificateTable, onSecure: (socket: TLSSocket) => void) {
@@ -57,10 +57,8 @@ export class TlsAcceptor {
   renew(listener: Listener, snapshot: Snapshot, table: CertificateTable): void {
     this.#table = table;
     this.#strict = listener.strictSni;
-    for (const kind of ['ecdsa', 'rsa'] as const) {
-      this.#servers[kind].setSecureContext(this.#defaults(listener, kind, snapshot.ticketKeys));
-      stapleFrom(this.#servers[kind], table);
-    }
+    // They do not listen: those under way keep theirs.
+    this.#servers = this.#open(listener, snapshot, snapshot.ticketKeys);
     this.#previous = this.#openPrevious(listener, snapshot);
   }
 

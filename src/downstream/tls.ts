@@ -107,7 +107,6 @@ type OcspCallback = (error: Error | null, staple: Buffer | undefined) => void;
  * stapled, nobody does.
  */
 export function stapleFrom(server: Server, { staples }: CertificateTable): void {
-  server.removeAllListeners('OCSPRequest');
   if (staples.size === 0) return;
   // `leaf`: of the certificate that was chosen, in DER; there may be none with strict SNI.
   server.on('OCSPRequest', (leaf: Buffer | undefined, _issuer: unknown, answer: OcspCallback) => {

@@ -2,27 +2,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { type ConnectionOptions, connect, createServer as createTlsServer } from 'node:tls';
+import { connect, createServer as createTlsServer } from 'node:tls';
 import t from 'tap';
 import { readClientHello } from '../../src/codec/client-hello.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { helloOf } from '../support/client-hello.ts';
 import { dice } from '../support/dice.ts';
-
-/** The first bytes of a client. */
-async function helloOf(options: ConnectionOptions): Promise<Buffer> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  const client = connect({ host: '127.0.0.1', port, servername: 'a.test', ...options });
-  client.on('error', () => {});
-  const [socket] = await once(server, 'connection');
-  const [bytes] = (await once(socket, 'data')) as [Buffer];
-  client.destroy();
-  socket.destroy();
-  server.close();
-  return bytes;
-}
 
 const modern = await helloOf({});
 const old = await helloOf({
