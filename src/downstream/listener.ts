@@ -64,6 +64,7 @@ export async function openListener(
   const senders = new ProxySenders(door, listener);
   const bound: Bound = { draining: false };
   const onSecure = (socket: TLSSocket, client?: ClientProof) => {
+    socket.allowHalfOpen = SOCKET_OPTIONS.allowHalfOpen;
     door.metrics.handshake(socket.getProtocol() ?? 'unknown', socket.isSessionReused());
     const origin = originOf(socket, listener, bound, senders.sourceOf(socket), client);
     if (socket.alpnProtocol === 'h2') serveHttp2(socket, origin, door, sessions);
@@ -158,6 +159,8 @@ function peek(
 ): void {
   const timer = setTimeout(() => socket.destroy(), door.active.limits.headTimeout);
   socket.once('close', () => clearTimeout(timer));
+  // Who ends their side before the handshake is done has left. A TLS socket takes this over from the one that it is made of.
+  socket.allowHalfOpen = false;
   let seen: Buffer = Buffer.alloc(0);
   const onReadable = () => {
     const more: Buffer | null = socket.read();

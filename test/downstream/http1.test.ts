@@ -168,6 +168,22 @@ t.test(
   },
 );
 
+t.test('a client that ends its side of a tunnel gets what the upstream still says', async (t) => {
+  const { door, upstream } = await start(t, {});
+  upstream.script = (request) =>
+    request.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello');
+  for (const [i, address] of addressesOf(door).entries()) {
+    const client = await connect(t, address);
+    client.write(GET.replace('\r\n\r\n', '\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'));
+    await waitFor(() => client.text.endsWith('hello'), 10_000, 'the tunnel to be there');
+    const { socket } = (await upstream.request(i)).connection;
+    socket.prependOnceListener('end', () => socket.write('goodbye'));
+    client.socket.end();
+    await client.gone;
+    t.match(client.text, /hellogoodbye$/);
+  }
+});
+
 t.test('the end of a client that has its whole answer is no abort', async (t) => {
   const { door, upstream } = await start(t, {});
   upstream.answer(OK);

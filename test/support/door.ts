@@ -64,6 +64,8 @@ export interface TestDoor {
   /** Access lines, parsed. */
   readonly lines: Record<string, unknown>[];
   readonly door: Door;
+  /** How many connections are open. */
+  readonly connections: number;
   /** What a worker does with a new snapshot. */
   reload(change: Partial<Snapshot>): void;
   close(): void;
@@ -163,6 +165,9 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
     ca,
     lines,
     door,
+    get connections() {
+      return open.reduce((sum, { connections }) => sum + connections, 0);
+    },
     reload: (change) => {
       const next = freeze({ ...door.active.snapshot, ...change });
       door.activate(next);
