@@ -14,7 +14,8 @@ export interface ClientOffer {
   readonly ticketKey: string;
 }
 
-const HANDSHAKE = 22;
+/** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */
+export const HANDSHAKE = 22;
 const CLIENT_HELLO = 1;
 /** Post-quantum key shares make it some kB; a longer one is for the library to answer. */
 const MAX_HELLO = 16_384;

@@ -141,9 +141,10 @@ export abstract class MessageParser {
     return this.#state === STATE.fields || (this.#state === STATE.startLine && (this.#carry !== '' || this.unread > 0));
   }
 
-  /** Hands out what was given and not read; the parser is done. */
+  /** Hands out what was given and not read, the beginning of a line included; the parser is done. */
   takeRest(): Buffer {
-    const rest = this.#bytes.subarray(this.#at);
+    const unread = this.#bytes.subarray(this.#at);
+    const rest = this.#carry === '' ? unread : Buffer.concat([Buffer.from(this.#carry, 'latin1'), unread]);
     this.#bytes = EMPTY;
     this.#at = 0;
     this.#state = STATE.dead;

@@ -1,6 +1,7 @@
 // HTTP/1 from clients: a connection, its requests one after another, and the answers to them.
 
 import type { Socket } from 'node:net';
+import { HANDSHAKE } from '../codec/client-hello.ts';
 import { EVENT, type Event } from '../codec/http1-message.ts';
 import { RequestParser } from '../codec/http1-request.ts';
 import { firstValue } from '../http/headers.ts';
@@ -257,10 +258,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
         onRequestEnd(current.exchange, this.#parser.trailers);
         break;
       case EVENT.problem:
-        if (this.#count === 0 && this.#origin.scheme === 'http') {
-          noticeUnlisted(this.door, this.#origin, this.#parser.takeRest());
-        }
-        this.#refuse(FAILURES.malformed, `it is no valid HTTP/1.1 (${this.#parser.problem})`);
+        this.#refuseProblem();
         break;
       case EVENT.excess:
         this.#refuseExcess();
@@ -279,6 +277,19 @@ export class Http1Connection implements Watched, AnsweringConnection {
     downstream.requestDone = exchange.requestEnded;
     this.#current = downstream;
     handle(this.door, exchange);
+  }
+
+  #refuseProblem(): void {
+    if (this.#count === 0 && this.#origin.scheme === 'http') {
+      const first = this.#parser.takeRest();
+      if (first[0] === HANDSHAKE) {
+        const detail =
+          'this port speaks plain HTTP, and what came was TLS; use http:// in the address, or the HTTPS port';
+        return this.#refuse(FAILURES.tlsOnPlain, detail);
+      }
+      noticeUnlisted(this.door, this.#origin, first);
+    }
+    this.#refuse(FAILURES.malformed, `it is no valid HTTP/1.1 (${this.#parser.problem})`);
   }
 
   #refuseExcess(): void {

@@ -2,6 +2,7 @@
 
 import { createServer, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { HANDSHAKE } from '../codec/client-hello.ts';
 import type { ProxySource } from '../codec/proxy-header.ts';
 import { plainAddress } from '../http/forwarded.ts';
 import type { Bound, ClientProof, Origin } from '../model/exchange.ts';
@@ -144,9 +145,6 @@ export async function openListener(
     },
   };
 }
-
-/** The first byte of a TLS connection is that of a handshake record (RFC 8446 §5.1). */
-const HANDSHAKE = 0x16;
 
 /** Looks at the first bytes: somebody who speaks plain HTTP to the TLS port is told so; everybody else goes on to the handshake: issuers to one of their own, and clients of hosts that ask for a certificate. */
 function peek(

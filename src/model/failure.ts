@@ -22,6 +22,7 @@ function failure(code: string, side: Side, status: number, proxyStatus: string, 
 export const FAILURES = Object.freeze({
   malformed: failure('malformed_request', 'downstream', 400, 'http_request_error'),
   plainHttp: failure('plain_http_on_tls_port', 'downstream', 400, 'http_request_error'),
+  tlsOnPlain: failure('tls_on_plain_port', 'downstream', 400, 'http_request_error'),
   clientUnknown: failure('client_certificate_missing', 'downstream', 403, 'http_request_denied'),
   clientRefused: failure('client_certificate_refused', 'downstream', 403, 'http_request_denied'),
   noRoute: failure('no_route', 'downstream', 404, 'http_request_denied'),

@@ -525,6 +525,20 @@ t.test('the bytes behind a request for a tunnel are handed out as they came', as
   t.equal(parser.takeRest().toString('latin1'), '\x81\x82\r\n\r\n');
 });
 
+t.test('what cannot be read as a request is handed out from its first byte, however it came', async (t) => {
+  const parser = new RequestParser(HEAD_LIMITS);
+  for (const [bytes, event] of [
+    ['\x16\x03\x01', EVENT.more],
+    ['\x80', EVENT.more],
+    ['\x00\nrest', EVENT.problem],
+  ] as const) {
+    parser.feed(Buffer.from(bytes, 'latin1'));
+    t.equal(parser.next(), event);
+    parser.own();
+  }
+  t.equal(parser.takeRest().toString('latin1'), '\x16\x03\x01\x80\x00\nrest');
+});
+
 t.test('behind a CONNECT nothing is read as HTTP', async (t) => {
   const parser = new RequestParser(HEAD_LIMITS);
   parser.feed(Buffer.from('CONNECT a.example:443 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n\r\n'));

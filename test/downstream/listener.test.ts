@@ -110,3 +110,26 @@ t.test('plain HTTP on the TLS port is told so, also when nothing comes behind it
   t.match((await socket.setEncoding('latin1').toArray()).join(''), /^HTTP\/1\.1 400 .*this port speaks HTTPS/s);
   await waitFor(() => door.connections === 0, 5_000, 'it to be let go');
 });
+
+t.test('TLS on a port that does not speak it is told so, however its first bytes come', async (t) => {
+  const { door, dial } = await start(t, {});
+  for (const listener of ['plain', 'redirect'] as const) {
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      for (const size of [Number.POSITIVE_INFINITY, 5, 100]) {
+        const hello = await helloOf({ maxVersion, servername: HOST });
+        const socket = await dial(door[`${listener}Port`]);
+        socket.setNoDelay(true);
+        const answer = socket.setEncoding('latin1').toArray();
+        for (let at = 0; at < hello.length; at += size) {
+          socket.write(hello.subarray(at, at + size));
+          // Long enough to be read by itself.
+          await new Promise((passed) => setTimeout(passed, 5));
+        }
+        t.match((await answer).join(''), /^HTTP\/1\.1 400 .*this port speaks plain HTTP, and what came was TLS/s);
+        socket.end();
+        await waitFor(() => door.connections === 0, 10_000, 'it to be let go');
+        t.match(door.lines.at(-1), { listener, status: 400, failure: 'tls_on_plain_port', detail: /use http:\/\// });
+      }
+    }
+  }
+});
