@@ -171,7 +171,6 @@ function closeListeners(): void {
 function drain(deadline: number, patient: boolean): void {
   const held = door;
   if (held === undefined) process.exit(0);
-  held.draining = true;
   held.patient = patient;
   for (const listener of listeners) listener.drain(patient);
   const end = held.now() + deadline;

@@ -145,7 +145,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
       current.exchange.head.problem === undefined &&
       !current.exchange.head.upgrade &&
       parser.keepAlive &&
-      !this.door.draining &&
+      !this.#origin.bound.draining &&
       (requestsPerConnection === 0 || this.#count < requestsPerConnection);
     if (!keep) this.#isLast = true;
     return keep;
@@ -169,7 +169,7 @@ export class Http1Connection implements Watched, AnsweringConnection {
     // The end of a request without a body is read with what follows it; an idle connection is to hold no head.
     this.#read();
     // An end that no answer announced would meet the next request on its way.
-    if (this.#current === undefined && this.door.draining && !this.door.patient) this.#close();
+    if (this.#current === undefined && this.#origin.bound.draining && !this.door.patient) this.#close();
   }
 
   readonly onWritten = (): void => {

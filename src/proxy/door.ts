@@ -45,9 +45,7 @@ export interface Watched {
 
 export class Door {
   active: Active;
-  /** Answers end their connections, and nothing new is accepted. */
-  draining = false;
-  /** While it drains: a connection that was told of no end lives on until its next answer tells it. */
+  /** While its listeners drain: a connection that was told of no end lives on until its next answer tells it. */
   patient = false;
   readonly transport: Transport;
   readonly log: Log;

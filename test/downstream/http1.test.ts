@@ -77,22 +77,27 @@ for (const patient of [false, true]) {
   t.test(`a connection of a door that drains ${patient ? 'patiently' : 'at once'} ${what}`, async (t) => {
     const { door, upstream } = await start(t, {});
     for (const address of addressesOf(door)) {
-      Object.assign(door.door, { draining: false, patient: false });
+      let drain = () => {};
       upstream.script = async (request) => {
         request.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha');
-        await waitFor(() => door.door.draining, 5_000, 'the begin of the drain');
+        await new Promise<void>((begin) => {
+          drain = begin;
+        });
         request.write('lf');
       };
       const client = await connect(t, address);
       const [first, second] = [client.reader('GET'), client.reader('GET')];
       client.write(GET);
       await waitFor(() => client.text.endsWith('ha'), 5_000, 'half of the answer');
-      Object.assign(door.door, { draining: true, patient });
+      door.door.patient = patient;
+      for (const { origin } of door.door.exchanges) origin.bound.draining = true;
+      drain();
       await waitFor(() => first.isDone, 5_000, 'the answer');
       t.notOk(first.headers.includes('close'), 'it said nothing of an end');
       if (patient) {
         await new Promise((done) => setTimeout(done, 50));
         t.notOk(client.isGone);
+        upstream.answer('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf');
         client.write(GET);
       }
       await client.gone;
