@@ -122,7 +122,8 @@ export class Keeper {
 
     // As if it had failed: a process that dies in the middle must not begin anew as fast as it is started.
     course.failures++;
-    course.notBefore = clock.now() + backoff(course.failures, undefined, clock.random());
+    const left = this.loaded === undefined ? undefined : this.loaded.notAfter.getTime() - clock.now();
+    course.notBefore = clock.now() + backoff(course.failures, left, clock.random());
     await storeCourse(storage, this.name, course);
     const dns = this.#dnsAnswers(course);
     await dns?.clean(signal);

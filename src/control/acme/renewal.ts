@@ -18,6 +18,10 @@ const LONGEST_ARI_PAUSE = DAY;
 const FIRST_BACKOFF = MINUTE;
 const LONGEST_BACKOFF = DAY;
 const BACKOFF_FACTOR = 4;
+/** How much longer a pause may be by chance, as a part of it. */
+const BACKOFF_SPREAD = 1 / 4;
+/** Near the end of a certificate no pause is longer than this part of the time to it. */
+const BACKOFF_PART = 1 / 4;
 
 /** Times in ms of the wall clock. */
 export interface Lifetime {
@@ -57,10 +61,15 @@ export function ariPause(retryAfter: number | undefined): number {
   return Math.min(LONGEST_ARI_PAUSE, Math.max(SHORTEST_ARI_PAUSE, retryAfter ?? ARI_PAUSE));
 }
 
-/** The pause after so many failures in a row, in ms; what the issuer asks for counts when it is longer. */
-export function backoff(failures: number, retryAfter: number | undefined, chance: number): number {
+/**
+ * The pause after so many failures in a row, in ms. `left`: until the certificate ends that is to be renewed; below 0 since it
+ * has ended, undefined when there is none. Attempts come closer together towards its end, and go apart again behind it: an
+ * issuer that is back has time to issue, and one that never comes back is not asked each minute for ever.
+ */
+export function backoff(failures: number, left: number | undefined, chance: number): number {
   const pause = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * BACKOFF_FACTOR ** (failures - 1));
-  return Math.max(pause * (1 + chance / 4), retryAfter ?? 0);
+  const longest = left === undefined ? Number.POSITIVE_INFINITY : Math.abs(left) * BACKOFF_PART;
+  return Math.max(FIRST_BACKOFF, Math.floor(Math.min(pause * (1 + chance * BACKOFF_SPREAD), longest)));
 }
 
 /** How long an issuer is left alone after it has issued, in ms: should its ARI always say "now", or our clock be wrong. */

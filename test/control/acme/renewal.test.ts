@@ -53,10 +53,31 @@ t.test('the issuer is asked again when it likes, but neither each second nor nev
   t.equal(ariPause(2 * HOUR), 2 * HOUR);
 });
 
-t.test('failures back off to a day, and an issuer that asks for more gets it', async (t) => {
+t.test('failures without a certificate back off to a day', async (t) => {
   const minutes = (failures: number) => backoff(failures, undefined, 0) / 60_000;
   t.strictSame([1, 2, 3, 4, 5, 6, 7, 50].map(minutes), [1, 4, 16, 64, 256, 1024, 1440, 1440]);
   t.equal(backoff(1, undefined, 1), 75_000);
-  t.equal(backoff(1, 3 * HOUR, 0), 3 * HOUR);
-  t.equal(backoff(4, 1_000, 0), 64 * 60_000);
+  t.equal(backoff(50, undefined, 1), 30 * HOUR);
+});
+
+t.test('the nearer a certificate is to its end, the shorter is the pause, but never below a minute', async (t) => {
+  const minutes = (hoursLeft: number) => backoff(6, hoursLeft * HOUR, 0) / 60_000;
+  t.strictSame([30 * 24, 12, 6, 1, 0.1, 0.01, 0].map(minutes), [1024, 180, 90, 15, 1.5, 1, 1]);
+  t.equal(backoff(6, 12 * HOUR, 1), 3 * HOUR, 'chance adds nothing to it');
+  t.equal(backoff(1, 12 * HOUR, 0), 60_000, 'it is no reason to wait for longer');
+  t.ok(Number.isInteger(backoff(6, 12 * HOUR + 3, 0.3)), 'whole ms, as they are stored');
+});
+
+t.test('after its end the pauses grow again', async (t) => {
+  const hours = (since: number) => backoff(50, -since, 0) / HOUR;
+  t.strictSame([HOUR, 6 * HOUR, 4 * DAY, 30 * DAY].map(hours), [0.25, 1.5, 24, 24]);
+});
+
+t.test('a day without an issuer leaves a certificate of a day many attempts, and no hail of them', async (t) => {
+  const end = 12 * HOUR;
+  const attempts: number[] = [];
+  for (let now = 0; now < end; now += backoff(attempts.length, end - now, 0.5)) attempts.push(now);
+  t.ok(attempts.length < 30, `${attempts.length} attempts`);
+  const gaps = attempts.slice(1).map((at, i) => (at - attempts[i]!) / HOUR);
+  t.ok(Math.max(...gaps) < 3, `${gaps}`);
 });

@@ -296,6 +296,35 @@ t.test('with pebble', async (t) => {
     t.equal(relay.count('/order-plz'), 2);
   });
 
+  t.test('an issuer that is back before a certificate ends issues the next one in time', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const source = await ground.open({ names: ['back.example.test'], issuers: [relay], folder });
+    source.start(async () => {});
+    await untilIssued(source);
+    const first = serialOf(source);
+    const { notBefore, notAfter } = source.current()[0]!;
+    const hour = () => (ground.clock.now() - notBefore.getTime()) / HOUR;
+    relay.intercept = (path) => (path === '/order-plz' ? problem(500, 'serverInternal') : undefined);
+    while (hour() < 120) await pass(ground, HOUR);
+    t.ok(relay.count('/order-plz') > 6, `${relay.count('/order-plz')} orders`);
+    relay.intercept = presentAtOrder(ground);
+    // A quarter of the day that is left.
+    await passUntil(ground, 7, () => serialOf(source) !== first);
+    t.ok(hour() < (notAfter.getTime() - notBefore.getTime()) / HOUR);
+  });
+
+  t.test('an issuer that limits rates is left alone also when a certificate ends', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const source = await ground.open({ names: ['ends.example.test'], issuers: [relay], folder });
+    source.start(async () => {});
+    await untilIssued(source);
+    relay.intercept = (path) =>
+      path === '/order-plz' ? { ...problem(429, 'rateLimited'), headers: { 'Retry-After': '604800' } } : undefined;
+    await passUntil(ground, 80, () => relay.count('/order-plz') === 2);
+    for (let hours = 0; hours < 100; hours += 5) await pass(ground, 5 * HOUR);
+    t.equal(relay.count('/order-plz'), 2);
+  });
+
   t.test('the second issuer is asked when the first is down, refuses, or makes no sense', async (t) => {
     const { ground, relay, folder } = await prepare(t);
     const [refusing, senseless] = [await startAcmeRelay(t, pebble), await startAcmeRelay(t, pebble)];
