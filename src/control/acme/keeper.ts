@@ -16,7 +16,7 @@ import {
   storeCertificate,
   storeCourse,
 } from './records.ts';
-import { backoff, restAfterIssue } from './renewal.ts';
+import { backoff, believable, describeWait, nextAttempt, restAfterIssue } from './renewal.ts';
 import { StorageError } from './storage.ts';
 import { toLoaded } from './stored.ts';
 import { IssuerError } from './transport.ts';
@@ -68,9 +68,14 @@ export class Keeper {
 
   /** Takes what is in the store. */
   async load(): Promise<void> {
+    const { storage, clock } = this.#shared;
     try {
-      const stored = await loadCertificate(this.#shared.storage, this.name);
-      if (stored !== undefined) this.#take(stored);
+      const stored = await loadCertificate(storage, this.name);
+      if (stored !== undefined && this.#take(stored)) return;
+      const course = believable(await loadCourse(storage, this.name), clock.now());
+      const next = this.#nextAttempt(course);
+      // Without a word of what went wrong it may be under way in another process.
+      if (course.problem !== undefined && next > clock.now()) this.problem = describeWait(course.problem, next);
     } catch (error) {
       this.problem = (error as Error).message;
     }
@@ -115,10 +120,14 @@ export class Keeper {
     await this.#synchronize(signal);
     const due = await this.#due();
     if (due > clock.now()) return due - clock.now();
-    const course = await loadCourse(storage, this.name);
-    const wait = this.#mustWait(course);
+    const course = believable(await loadCourse(storage, this.name), clock.now());
+    const next = this.#nextAttempt(course);
     this.#isFirstAttempt = false;
-    if (wait > 0) return wait;
+    if (next > clock.now()) {
+      // Of an attempt before a restart, or of another process.
+      if (course.failures > 0) await this.#tell(describeWait(course.problem, next), signal);
+      return next - clock.now();
+    }
 
     // As if it had failed: a process that dies in the middle must not begin anew as fast as it is started.
     course.failures++;
@@ -143,13 +152,14 @@ export class Keeper {
         if (signal.aborted) return 0;
         this.#shared.counts.count(host, 'failed');
         reasons.push((error as Error).message);
+        course.problem = reasons.join('; then ');
         await this.#noteFailure(issuer, course, error as Error);
         // The next issuer would be told as little.
         if (isUnanswered(error)) break;
       }
     }
-    const until = Math.max(course.notBefore, this.#pausedUntil(course));
-    if (reasons.length > 0) await this.#tell(reasons.join('; then '), signal, until);
+    const until = this.#nextAttempt(course);
+    await this.#tell(describeWait(course.problem, until), signal);
     return until - clock.now();
   }
 
@@ -230,15 +240,11 @@ export class Keeper {
     await storeCourse(this.#shared.storage, this.name, course);
   }
 
-  /** When every issuer wants a pause: the end of the first one. */
-  #pausedUntil({ pauses }: Course): number {
-    return Math.min(...this.#issuance.issuers.map(({ directory }) => pauses[directory] ?? 0));
-  }
-
-  #mustWait(course: Course): number {
+  /** In ms of the wall clock. */
+  #nextAttempt(course: Course): number {
     const mayResume = this.#isFirstAttempt && course.order !== undefined && course.order.resumed < MAX_RESUMED;
-    const until = Math.max(mayResume ? 0 : course.notBefore, this.#pausedUntil(course));
-    return until - this.#shared.clock.now();
+    const directories = this.#issuance.issuers.map(({ directory }) => directory);
+    return nextAttempt(mayResume ? { ...course, notBefore: 0 } : course, directories);
   }
 
   /** What worked last comes first. */
@@ -297,10 +303,9 @@ export class Keeper {
     );
   }
 
-  async #tell(problem: string, signal: AbortSignal, until?: number): Promise<void> {
-    if (signal.aborted) return;
-    const next = until === undefined ? '' : `; the next attempt is at ${new Date(until).toISOString()}`;
-    this.problem = problem + next;
+  async #tell(problem: string, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.problem === problem) return;
+    this.problem = problem;
     await this.#shared.changed().catch(() => {});
   }
 }

@@ -3,7 +3,12 @@
 import type { ChallengeType } from '../configuration.ts';
 import { type DnsRecord, isDnsRecord } from './dns-answers.ts';
 import type { PlacedOrder } from './issue.ts';
+import type { Pauses } from './renewal.ts';
 import type { Storage } from './storage.ts';
+import { plain } from './transport.ts';
+
+/** Of a problem, in characters: several issuers may have one each. */
+const MOST_TOLD = 4_000;
 
 /** In one file, so that a pair is never half of one and half of another. */
 export interface StoredCertificate {
@@ -14,14 +19,12 @@ export interface StoredCertificate {
   readonly key: string;
 }
 
-/** Outlives the process: a crash loop must not become a loop of orders. Times in ms of the wall clock. */
-export interface Course {
+/** Outlives the process: a crash loop must not become a loop of orders. */
+export interface Course extends Pauses {
   /** In a row. */
   failures: number;
-  /** No attempt before; written ahead of each, as if it had failed already. */
-  notBefore: number;
-  /** By directory: until when an issuer is left alone, because it asked for that or has just issued. */
-  pauses: Record<string, number>;
+  /** Why the last attempt that was not cut off brought no certificate, in words. */
+  problem?: string;
   /** What worked last. */
   challenge?: ChallengeType;
   /** Under way, or cut off. */
@@ -54,11 +57,15 @@ export async function storeCertificate(storage: Storage, name: string, certifica
 }
 
 export async function loadCourse(storage: Storage, name: string): Promise<Course> {
-  const read = await readJson(storage, courseName(name));
+  const { problem, ...read } = await readJson(storage, courseName(name));
   const { failures, notBefore, pauses, records } = read;
   const isWhole = Number.isSafeInteger(failures) && Number.isFinite(notBefore) && typeof pauses === 'object';
   if (!isWhole || pauses === null) return { failures: 0, notBefore: 0, pauses: {}, records: [] };
-  return { ...(read as unknown as Course), records: Array.isArray(records) ? records.filter(isDnsRecord) : [] };
+  return {
+    ...(read as unknown as Course),
+    ...(typeof problem === 'string' ? { problem: plain(problem, MOST_TOLD) } : {}),
+    records: Array.isArray(records) ? records.filter(isDnsRecord) : [],
+  };
 }
 
 export async function storeCourse(storage: Storage, name: string, course: Course): Promise<void> {

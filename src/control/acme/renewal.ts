@@ -23,6 +23,9 @@ const BACKOFF_SPREAD = 1 / 4;
 /** Near the end of a certificate no pause is longer than this part of the time to it. */
 const BACKOFF_PART = 1 / 4;
 
+/** What an issuer that asks for a pause gets at most. */
+export const LONGEST_RETRY_AFTER = 7 * DAY;
+
 /** Times in ms of the wall clock. */
 export interface Lifetime {
   readonly notBefore: number;
@@ -34,6 +37,14 @@ export interface RenewalWindow {
   readonly start: number;
   readonly end: number;
   readonly at: number;
+}
+
+/** Times in ms of the wall clock. */
+export interface Pauses {
+  /** No attempt before; written ahead of each, as if it had failed already. */
+  notBefore: number;
+  /** By directory: until when an issuer is left alone, because it asked for that or has just issued. */
+  pauses: Record<string, number>;
 }
 
 /** `chance` from 0 to 1, the same each time for one certificate. */
@@ -70,6 +81,26 @@ export function backoff(failures: number, left: number | undefined, chance: numb
   const pause = Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * BACKOFF_FACTOR ** (failures - 1));
   const longest = left === undefined ? Number.POSITIVE_INFINITY : Math.abs(left) * BACKOFF_PART;
   return Math.max(FIRST_BACKOFF, Math.floor(Math.min(pause * (1 + chance * BACKOFF_SPREAD), longest)));
+}
+
+/** When an attempt may begin, in ms of the wall clock: as soon as one of the issuers may be asked. */
+export function nextAttempt({ notBefore, pauses }: Pauses, issuers: readonly string[]): number {
+  return Math.max(notBefore, Math.min(...issuers.map((directory) => pauses[directory] ?? 0)));
+}
+
+/** In words. What went wrong is not known of an attempt that was cut off. */
+export function describeWait(problem: string | undefined, next: number): string {
+  return `${problem ?? 'the last attempt brought no certificate'}; the next attempt is at ${new Date(next).toISOString()}`;
+}
+
+/** Without times that are further away than any that is written: a clock was wrong then. */
+export function believable<T extends Pauses>(course: T, now: number): T {
+  const isNear = (until: number, longest: number) => until - now <= longest;
+  return {
+    ...course,
+    notBefore: isNear(course.notBefore, backoff(Number.POSITIVE_INFINITY, undefined, 1)) ? course.notBefore : 0,
+    pauses: Object.fromEntries(Object.entries(course.pauses).filter(([, until]) => isNear(until, LONGEST_RETRY_AFTER))),
+  };
 }
 
 /** How long an issuer is left alone after it has issued, in ms: should its ARI always say "now", or our clock be wrong. */

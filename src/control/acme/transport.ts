@@ -3,12 +3,14 @@
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { version } from '../version.ts';
+import { LONGEST_RETRY_AFTER } from './renewal.ts';
 
 /** A certificate chain has some KiB. */
 const MAX_BYTES = 256 * 1024;
 /** From the first byte sent to the last one received, in ms. */
 const TIMEOUT = 30_000;
-const MAX_RETRY_AFTER = 7 * 86_400_000;
+/** Of what is told of it, in characters. */
+const MAX_WORDS = 500;
 
 /** An issuer refused, or did not answer as an issuer does. The message is for people. */
 export class IssuerError extends Error {
@@ -126,8 +128,8 @@ export function describeProblem(problem: unknown): string {
 }
 
 /** What comes from outside, in one line of bounded length. */
-export function plain(words: string): string {
-  return words.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, 500);
+export function plain(words: string, most = MAX_WORDS): string {
+  return words.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, most);
 }
 
 /** An issuer names its own URLs: they are no way to anything but HTTPS. */
@@ -161,7 +163,7 @@ function readObject(text: string, { host }: URL, status: number): Readonly<Recor
 export function readRetryAfter(value: string | undefined, now: number): number | undefined {
   if (value === undefined) return undefined;
   const ms = /^\d{1,10}$/.test(value) ? Number(value) * 1_000 : Date.parse(value) - now;
-  return Number.isNaN(ms) ? undefined : Math.min(MAX_RETRY_AFTER, Math.max(0, ms));
+  return Number.isNaN(ms) ? undefined : Math.min(LONGEST_RETRY_AFTER, Math.max(0, ms));
 }
 
 function readLinks(field: string, relation: string, base: URL): string[] {

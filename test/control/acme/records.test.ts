@@ -20,6 +20,27 @@ t.test('a course is found again, and a damaged one counts as none', async (t) =>
   }
 });
 
+t.test(
+  'why the last attempt failed is kept in one line; a course of a version that did not keep it is read',
+  async (t) => {
+    const storage = new DirectoryStorage(makeFolder(t));
+    const course = { failures: 2, notBefore: 5, pauses: {}, records: [] };
+    const problem = 'ca.test refused: not today (dns)';
+    await storeCourse(storage, 'a.test', { ...course, problem });
+    t.strictSame(await loadCourse(storage, 'a.test'), { ...course, problem });
+    await storeCourse(storage, 'a.test', course);
+    t.strictSame(await loadCourse(storage, 'a.test'), course);
+    const damaged = (problem: unknown) =>
+      storage.store('courses/a.test.json', Buffer.from(JSON.stringify({ ...course, problem })));
+    await damaged(5);
+    t.strictSame(await loadCourse(storage, 'a.test'), course);
+    await damaged(`\x1b[31mred\n${'x'.repeat(100_000)}`);
+    const read = (await loadCourse(storage, 'a.test')).problem!;
+    t.match(read, /^ \[31mred x+$/);
+    t.ok(read.length < 5_000);
+  },
+);
+
 t.test('records that no program may see are left out', async (t) => {
   const storage = new DirectoryStorage(makeFolder(t));
   const bad = [

@@ -1,7 +1,14 @@
 // When a certificate is renewed, by its age or its issuer's word, and when a failure may be tried again.
 
 import t from 'tap';
-import { ariPause, backoff, readWindow, renewalByAge } from '../../../src/control/acme/renewal.ts';
+import {
+  ariPause,
+  backoff,
+  believable,
+  nextAttempt,
+  readWindow,
+  renewalByAge,
+} from '../../../src/control/acme/renewal.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -80,4 +87,28 @@ t.test('a day without an issuer leaves a certificate of a day many attempts, and
   t.ok(attempts.length < 30, `${attempts.length} attempts`);
   const gaps = attempts.slice(1).map((at, i) => (at - attempts[i]!) / HOUR);
   t.ok(Math.max(...gaps) < 3, `${gaps}`);
+});
+
+t.test('the next attempt is after the pause, when the first of the issuers may be asked again', async (t) => {
+  const directories = ['https://a.test/', 'https://b.test/'];
+  const next = (notBefore: number, ...pauses: number[]) =>
+    nextAttempt(
+      { notBefore, pauses: Object.fromEntries(pauses.map((until, i) => [directories[i], until])) },
+      directories,
+    );
+  t.equal(next(5), 5);
+  t.equal(next(5, 9), 5, 'one issuer wants no pause');
+  t.equal(next(5, 9, 7), 7);
+  t.equal(next(8, 9, 7), 8);
+});
+
+t.test('a time that is further away than any that is written is not believed', async (t) => {
+  const now = 1_000 * DAY;
+  const course = { failures: 9, records: [], problem: 'not today' };
+  const read = (notBefore: number, pauses: Record<string, number>) => believable({ ...course, notBefore, pauses }, now);
+  const near = { notBefore: now + backoff(9, undefined, 1), pauses: { a: now + 7 * DAY, b: 0 } };
+  t.strictSame(read(near.notBefore, near.pauses), { ...course, ...near });
+  const { pauses } = near;
+  t.strictSame(read(near.notBefore + 1, { ...pauses, c: now + 7 * DAY + 1 }), { ...course, notBefore: 0, pauses });
+  t.strictSame(read(0, { a: 'x' as unknown as number }).pauses, {}, 'nor what is no time');
 });

@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { DirectoryStorage } from '../../../src/control/acme/directory-storage.ts';
-import { loadCourse } from '../../../src/control/acme/records.ts';
+import { loadCourse, storeCourse } from '../../../src/control/acme/records.ts';
 import type { AcmeSource } from '../../../src/control/acme/source.ts';
 import { type Storage, StorageError } from '../../../src/control/acme/storage.ts';
 import { type AcmeRelay, type Answer, startAcmeRelay } from '../../support/acme-relay.ts';
@@ -212,6 +212,52 @@ t.test('with pebble', async (t) => {
     await waitFor(() => ground.clock.waiting() > 0, 10_000, 'the source to wait');
     await pass(ground, 2 * MINUTE);
     await waitFor(() => relay.count('/order-plz') === 2, 10_000, 'the second try');
+  });
+
+  t.test('a restart during a pause tells why there is one, and until when', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const name = 'told.example.test';
+    const storage = new DirectoryStorage(folder);
+    relay.intercept = (path) => (path === '/order-plz' ? problem(403, 'rejectedIdentifier') : undefined);
+    const open = () => ground.open({ names: [name], issuers: [relay], folder });
+    const run = async (source: AcmeSource) => {
+      source.start(async () => {});
+      await untilFailed(source);
+      return said(source);
+    };
+    const stop = (source: AcmeSource) => {
+      source.stop();
+      return source.ended();
+    };
+    const first = await open();
+    const told = await run(first);
+    t.match(told, [{ message: /rejectedIdentifier\); the next attempt is at 20/ }]);
+    await stop(first);
+    const second = await open();
+    t.strictSame(said(second), told, 'from the first moment');
+    t.strictSame(await run(second), told);
+    await stop(second);
+    const { problem: _, ...course } = await loadCourse(storage, name);
+    await storeCourse(storage, name, course);
+    const third = await open();
+    t.match(await run(third), [{ message: /: the last attempt brought no certificate; the next attempt is at 20/ }]);
+    t.equal(relay.count('/order-plz'), 1);
+    relay.intercept = () => undefined;
+    await pass(ground, 2 * MINUTE);
+    await untilIssued(third);
+    t.strictSame(said(third), []);
+    t.equal((await loadCourse(storage, name)).problem, undefined);
+  });
+
+  t.test('a pause that was written by a clock that was wrong is none', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const name = 'clock.example.test';
+    const far = ground.clock.now() + 400 * DAY;
+    const course = { failures: 1, notBefore: far, pauses: { [relay.directory]: far }, records: [] };
+    await storeCourse(new DirectoryStorage(folder), name, course);
+    const source = await ground.open({ names: [name], issuers: [relay], folder });
+    source.start(async () => {});
+    await untilIssued(source);
   });
 
   t.test('nor does one in which each order dies before the next start', async (t) => {
