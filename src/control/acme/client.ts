@@ -13,6 +13,8 @@ const NONCE_ATTEMPTS = 6;
 const KEPT_NONCES = 10;
 /** Seconds to wait for another process that opens the same account. */
 const ACCOUNT_TRIES = 90;
+/** How long what a directory says is relied on (RFC 8555 §7.1.1), in ms. */
+const DIRECTORY_FOR = 3_600_000;
 /** How long an issuer may take to check a name, or to issue. */
 const POLL_FOR = 5 * 60_000;
 /** How long an issuer may go on looking after it has failed to see the answer. */
@@ -82,7 +84,7 @@ export class AcmeClient {
   readonly #log: Log;
   readonly #signal: AbortSignal;
   #nonces: string[] = [];
-  #directory: Promise<Directory> | undefined;
+  #directory: { readonly read: Promise<Directory>; readonly until: number } | undefined;
   #account: Promise<Account> | undefined;
 
   constructor(issuer: Issuer, ca: string | undefined, { storage, clock, log }: Means, signal: AbortSignal) {
@@ -99,11 +101,18 @@ export class AcmeClient {
   }
 
   directory(): Promise<Directory> {
-    this.#directory ??= this.#readDirectory().catch((error) => {
-      this.#directory = undefined;
-      throw error;
-    });
-    return this.#directory;
+    const now = this.#clock.now();
+    if (this.#directory === undefined || this.#directory.until <= now) {
+      const read = this.#readDirectory();
+      this.#directory = { read, until: now + DIRECTORY_FOR };
+      read.catch(() => this.forgetDirectory());
+    }
+    return this.#directory.read;
+  }
+
+  /** After a failure: the issuer may say something else by the next attempt. */
+  forgetDirectory(): void {
+    this.#directory = undefined;
   }
 
   async newOrder(name: string, replaces: string | undefined): Promise<Order> {

@@ -166,6 +166,7 @@ export class Keeper {
   async #issueFrom(issuer: Issuer, course: Course, answering: Answering, signal: AbortSignal): Promise<void> {
     const { storage, clock } = this.#shared;
     const client = this.#shared.client(issuer);
+    const rehearsal = this.#rehearsalOf(issuer);
     const wish = { name: this.name, challenges: this.#challenges(course), replaces: this.#replaces(issuer) };
     const isResumed = course.order?.directory === issuer.directory;
     const keep = async (order: PlacedOrder) => {
@@ -177,13 +178,7 @@ export class Keeper {
     if (placed !== undefined) {
       course.order = { ...course.order!, resumed: course.order!.resumed + 1 };
       await storeCourse(storage, this.name, course);
-    } else if (issuer.rehearsal !== undefined && (this.#stored === undefined || course.failures > 1)) {
-      const rehearsal = this.#shared.client({
-        ...issuer,
-        directory: issuer.rehearsal,
-        eab: undefined,
-        profile: undefined,
-      });
+    } else if (rehearsal !== undefined && (this.#stored === undefined || course.failures > 1)) {
       const now = () => clock.now();
       await rehearse({ client: rehearsal, wish, answering, placed: undefined, keep: async () => {}, now });
     }
@@ -199,6 +194,12 @@ export class Keeper {
       pauses: { ...course.pauses, [issuer.directory]: clock.now() + restAfterIssue(lifetime) },
     };
     await this.#save().catch((error: Error) => this.#tell(error.message, signal));
+  }
+
+  /** Where a failure costs nothing; undefined: it has no such place. */
+  #rehearsalOf(issuer: Issuer): AcmeClient | undefined {
+    if (issuer.rehearsal === undefined) return undefined;
+    return this.#shared.client({ ...issuer, directory: issuer.rehearsal, eab: undefined, profile: undefined });
   }
 
   /** What is set in DNS is written down first, so that it is removed whatever becomes of us. */
@@ -229,9 +230,10 @@ export class Keeper {
     this.problem = undefined;
   }
 
-  async #noteFailure({ directory }: Issuer, course: Course, error: Error): Promise<void> {
+  async #noteFailure(issuer: Issuer, course: Course, error: Error): Promise<void> {
+    for (const client of [this.#shared.client(issuer), this.#rehearsalOf(issuer)]) client?.forgetDirectory();
     if (error instanceof IssuerError && error.retryAfter !== undefined) {
-      course.pauses[directory] = this.#shared.clock.now() + error.retryAfter;
+      course.pauses[issuer.directory] = this.#shared.clock.now() + error.retryAfter;
     }
     // An order that the issuer has not refused may still become a certificate.
     const isOpen =

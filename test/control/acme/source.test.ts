@@ -245,7 +245,7 @@ t.test('with pebble', async (t) => {
     relay.intercept = () => undefined;
     await pass(ground, 2 * MINUTE);
     await untilIssued(third);
-    t.strictSame(said(third), []);
+    await waitFor(() => third.findings().length === 0, 10_000, 'it to be kept');
     t.equal((await loadCourse(storage, name)).problem, undefined);
   });
 
@@ -537,6 +537,46 @@ t.test('with pebble', async (t) => {
     none.start(async () => {});
     await untilFailed(none);
     t.match(said(none), [{ message: /has no profile "shortlived" \(it offers none\)/ }]);
+  });
+
+  t.test('after a failure the directory is read again: what the issuer offers by then can be had', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    relay.profiles = { classic: 'as ever' };
+    const issuers = [{ ...relay, profile: 'shortlived' }];
+    const source = await ground.open({ names: ['anew.example.test'], issuers, folder });
+    source.start(async () => {});
+    await untilFailed(source);
+    relay.profiles = { classic: 'as ever', shortlived: 'six days' };
+    await pass(ground, 2 * MINUTE);
+    await untilIssued(source);
+    t.equal(relay.count('/dir'), 2);
+  });
+
+  t.test('that of a rehearsal, too', async (t) => {
+    const { ground, relay: real, folder } = await prepare(t);
+    const staging = await startAcmeRelay(t, pebble);
+    const issuers = [{ ...real, rehearsal: staging.directory, caFile: await bothAuthorities(t, real, staging) }];
+    staging.intercept = (path) => (path === '/order-plz' ? problem(404, 'malformed') : undefined);
+    const source = await ground.open({ names: ['moved.example.test'], issuers, folder });
+    source.start(async () => {});
+    await untilFailed(source);
+    staging.intercept = () => undefined;
+    await pass(ground, 2 * MINUTE);
+    await untilIssued(source);
+    t.equal(staging.count('/dir'), 2);
+  });
+
+  t.test('the directory is read again after an hour: an issuer that has got ARI is asked', async (t) => {
+    const { ground, relay, folder } = await prepare(t);
+    const source = await ground.open({ names: ['later.example.test'], issuers: [relay], folder });
+    source.start(async () => {});
+    await untilIssued(source);
+    await waitFor(() => ground.clock.waiting() > 0, 15_000, 'the source to wait');
+    t.equal(relay.count('/dir'), 1, 'once for all that is asked at a time');
+    relay.ari = () => ({ status: 404, body: '{}' });
+    // Whoever has no ARI is looked at every six hours.
+    await passUntil(ground, 7, () => relay.count('/ari/') === 1);
+    t.equal(relay.count('/dir'), 2);
   });
 
   t.test('the chain that is preferred', async (t) => {
