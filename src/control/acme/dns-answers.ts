@@ -28,14 +28,20 @@ export interface Left {
   keep(records: readonly DnsRecord[]): Promise<void>;
 }
 
+/** What proofs by DNS need beside their settings. */
+export interface DnsMeans extends Means {
+  /** For what only waits: other names go on meanwhile. */
+  aside<T>(work: () => Promise<T>): Promise<T>;
+}
+
 export class DnsAnswers {
   readonly #proof: DnsProof;
-  readonly #means: Means;
+  readonly #means: DnsMeans;
   readonly #zones: DnsZones;
   readonly #left: Left;
   readonly #locks = new Map<string, Lock>();
 
-  constructor(proof: DnsProof, means: Means, left: Left) {
+  constructor(proof: DnsProof, means: DnsMeans, left: Left) {
     this.#proof = proof;
     this.#means = means;
     this.#zones = new DnsZones(proof.resolvers, means.clock);
@@ -55,10 +61,12 @@ export class DnsAnswers {
   async clean(signal: AbortSignal): Promise<void> {
     for (const record of this.#left.records()) {
       if (signal.aborted) return;
-      const isOurs = await this.#takeTurn(record, signal).then(
-        () => true,
-        () => false,
-      );
+      const isOurs = await this.#means
+        .aside(() => this.#takeTurn(record, signal))
+        .then(
+          () => true,
+          () => false,
+        );
       if (isOurs) await this.#remove(record, signal);
       await this.#endTurn(record.value);
     }
@@ -66,14 +74,17 @@ export class DnsAnswers {
 
   /** Resolves when the record is seen. */
   async #present({ name, keyAuthorization }: Answer, signal: AbortSignal): Promise<void> {
-    // RFC 8555 §8.4: that of a wildcard is at the name below it.
-    const spot = await this.#zones.find(`_acme-challenge.${name.replace(/^\*\./, '')}`);
-    const record = { ...spot, value: recordValue(keyAuthorization) };
-    await this.#takeTurn(record, signal);
+    const record = await this.#means.aside(async () => {
+      // RFC 8555 §8.4: that of a wildcard is at the name below it.
+      const spot = await this.#zones.find(`_acme-challenge.${name.replace(/^\*\./, '')}`);
+      const record = { ...spot, value: recordValue(keyAuthorization) };
+      await this.#takeTurn(record, signal);
+      return record;
+    });
     await this.#left.keep([...this.#left.records(), record].slice(-MOST_LEFT));
     await this.#run('present', record, signal);
     this.#means.log.info('a TXT record is set, and is looked for at the name servers', { name: record.name });
-    await this.#zones.untilShown(spot, record.value, signal);
+    await this.#means.aside(() => this.#zones.untilShown(record, record.value, signal));
   }
 
   /** Never rejects: what cannot be removed now is removed with the next attempt. */

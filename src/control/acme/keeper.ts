@@ -3,8 +3,8 @@
 import type { LoadedCertificate } from '../certificate-source.ts';
 import type { ChallengeType, Issuance, Issuer } from '../configuration.ts';
 import { Advice } from './advice.ts';
-import type { AcmeClient, Means } from './client.ts';
-import { DnsAnswers } from './dns-answers.ts';
+import type { AcmeClient } from './client.ts';
+import { DnsAnswers, type DnsMeans } from './dns-answers.ts';
 import { type Answering, issue, type PlacedOrder, rehearse } from './issue.ts';
 import type { OrderCounts } from './measures.ts';
 import {
@@ -31,7 +31,7 @@ const STORAGE_PAUSE = 60_000;
 const MAX_RESUMED = 3;
 
 /** What all names share. */
-export interface Shared extends Means {
+export interface Shared extends DnsMeans {
   /** At our ports. */
   readonly answering: Answering;
   readonly counts: OrderCounts;

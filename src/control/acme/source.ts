@@ -7,9 +7,12 @@ import { PendingAnswers } from './answers.ts';
 import { AcmeClient, type Means } from './client.ts';
 import { Keeper } from './keeper.ts';
 import type { OrderCounts } from './measures.ts';
+import { Turns } from './turns.ts';
 import { makePlaceholder } from './x509.ts';
 
-/** Names that are worked on at a time. */
+/** Names that are worked on at a time: those that wait for DNS hold up no other, and are few enough to be cleaned up at a stop. */
+const UNDER_WAY = 32;
+/** Of these, those that talk to an issuer, or have a program run. */
 const AT_A_TIME = 4;
 
 export interface AcmeMeans extends Means {
@@ -25,9 +28,9 @@ export class AcmeSource implements CertificateSource {
   readonly #means: AcmeMeans;
   readonly #answers: PendingAnswers;
   readonly #stopping = new AbortController();
+  readonly #underWay = new Turns(UNDER_WAY, this.#stopping.signal);
+  readonly #turns = new Turns(AT_A_TIME, this.#stopping.signal);
   #changed: () => Promise<void> = async () => {};
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
   #ended: Promise<unknown> = Promise.resolve();
 
   /** Reads what the store has, and makes what is needed to begin without it. */
@@ -47,7 +50,8 @@ export class AcmeSource implements CertificateSource {
       ...means,
       answering: this.#answers,
       client: (issuer: Issuer) => this.#client(issuer),
-      inTurn: <T>(work: () => Promise<T>) => this.#inTurn(work),
+      inTurn: <T>(work: () => Promise<T>) => this.#underWay.take(() => this.#turns.take(work)),
+      aside: <T>(work: () => Promise<T>) => this.#turns.aside(work),
       changed: () => this.#changed(),
     };
     for (const issuance of issuances) {
@@ -119,16 +123,5 @@ export class AcmeSource implements CertificateSource {
       this.#clients.set(id, client);
     }
     return client;
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#running >= AT_A_TIME) await new Promise<void>((turn) => this.#waiting.push(turn));
-    this.#running++;
-    try {
-      return await work();
-    } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
-    }
   }
 }

@@ -166,6 +166,21 @@ t.test('with BIND and pebble', async (t) => {
     t.match(hook.calls(), [/^present /, /^cleanup /]);
   });
 
+  t.test('names that are not right in DNS hold up no other, whatever they wait for', async (t) => {
+    const { open } = await prepare(t);
+    const unseen = ['a', 'b', 'c', 'd'].map((each) => `${each}.unseen.example.test`);
+    // All at the same place, where they wait for each other.
+    const led = ['a', 'b', 'c', 'd', 'e'].map((each) => `${each}.together.example.test`);
+    for (const name of led) {
+      named.update('zone example.test', `update add _acme-challenge.${name}. 1 CNAME together.other.test.`);
+    }
+    const hook = makeHook(t, `case "$2" in *.right.*) ;; *) exit 0 ;; esac\n${replacingHook(named)}`);
+    const source = await open([...unseen, ...led, 'is.right.example.test'], hooked(hook.file));
+    await waitFor(() => source.current().at(-1)!.origin === 'acme', 15_000, 'the certificate');
+    const waiting = () => hook.calls().filter((line) => /^present \S*(?:unseen|together)/.test(line)).length;
+    await waitFor(() => waiting() === unseen.length + 1, 10_000, 'all but those that wait for each other');
+  });
+
   t.test('updates that are refused, and a key that is not the right one', async (t) => {
     const { open } = await prepare(t);
     const elsewhere = await startNamed(t);
