@@ -23,9 +23,11 @@ export function openConnection(
   again = false,
 ): void {
   let fromCache = false;
+  let isResolved = isIP(endpoint.host) !== 0;
   const connection = new UpstreamConnection(endpoint.tls);
   const lookup = lookupThrough(resolver, (cached) => {
     fromCache = cached;
+    isResolved = true;
   });
   const { host, port } = endpoint;
   const options = {
@@ -42,13 +44,15 @@ export function openConnection(
   // Before it is attached: over TLS an upstream may speak as soon as its half of the handshake is done.
   connection.socket = socket;
   const deadline = setTimeout(() => {
-    finish(FAILURES.connectTimeout, `accepted no connection within ${timeout} ms (limit upstream.connectTimeout)`);
+    const limit = `within ${timeout} ms (limit upstream.connectTimeout)`;
+    if (isResolved) finish(FAILURES.connectTimeout, `accepted no connection ${limit}`);
+    else finish(FAILURES.dns, `has a name that was not resolved ${limit}`);
   }, timeout);
   const onError = (error: NodeJS.ErrnoException) => {
     if (fromCache && !again) {
       cleanUp();
       socket.destroy();
-      resolver.forget(host);
+      resolver.doubt(host);
       openConnection(endpoint, timeout, resolver, streaming, opened, true);
       return;
     }
@@ -74,7 +78,7 @@ export function openConnection(
     cleanUp();
     socket.on('error', () => {});
     socket.destroy();
-    resolver.forget(host);
+    if (isResolved) resolver.doubt(host);
     opened(undefined, failure, detail);
   }
 }

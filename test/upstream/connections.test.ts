@@ -281,10 +281,39 @@ t.test('a name that is not known', async (t) => {
 t.test('the connect has a deadline: a name server that does not answer', async (t) => {
   const { connections } = make(t, 80, { host: 'backend', limits: { connectTimeout: 50 } });
   t.match(await ask(connections).found, {
-    failure: FAILURES.connectTimeout,
-    detail: /50 ms .*upstream\.connectTimeout/,
+    failure: FAILURES.dns,
+    detail: /has a name that was not resolved within 50 ms .*upstream\.connectTimeout/,
   });
   t.equal(connections.count, 0);
+});
+
+t.test('a name server that falls silent: connections go where they went', async (t) => {
+  const { port } = await startUpstream(t);
+  let addresses: readonly Address[] | undefined = [v4('127.0.0.1')];
+  const { connections, clock, asked } = make(t, port, { host: 'backend', addresses: () => addresses });
+  (await open(connections)).destroy();
+  addresses = undefined;
+  for (let i = 0; i < 3; i++) {
+    clock.now += 30_000;
+    (await open(connections)).destroy();
+  }
+  t.equal(asked.length, 2);
+});
+
+t.test('an address that nobody has tried is not doubted', async (t) => {
+  const { port } = await startUpstream(t);
+  let addresses: readonly Address[] | undefined = [v4('127.0.0.1')];
+  const { connections, clock } = make(t, port, {
+    host: 'backend',
+    addresses: () => addresses,
+    limits: { connectTimeout: 50 },
+  });
+  (await open(connections)).destroy();
+  addresses = undefined;
+  clock.now += 30_000;
+  t.match(await ask(connections).found, { failure: FAILURES.dns });
+  clock.now += 1_000;
+  (await open(connections)).destroy();
 });
 
 t.test('the connect has a deadline: a TLS handshake that does not begin', async (t) => {

@@ -72,13 +72,13 @@ t.test('an answer from the cache comes later, never at once', async (t) => {
   t.ok(answered);
 });
 
-t.test('what is forgotten is asked anew, and nothing else', async (t) => {
+t.test('what is doubted is asked anew, and nothing else', async (t) => {
   const made = make();
   await learn(made);
   const other = resolve(made.resolver, 'frontend');
   made.asked.pop()!.answer(null, NEW);
   await other;
-  made.resolver.forget('backend');
+  made.resolver.doubt('backend');
   t.match(await resolve(made.resolver, 'frontend'), { fromCache: true });
   const again = resolve(made.resolver);
   t.equal(made.asked.length, 1);
@@ -150,6 +150,44 @@ t.test('a name server that fails is no reason to forget a place that works', asy
   t.strictSame(await resolve(made.resolver), { error: null, addresses: OLD, fromCache: true });
 });
 
+t.test('a name server that does not answer is not waited for where a place is known', async (t) => {
+  const made = make();
+  await learn(made);
+  made.clock.now += 30_000;
+  const waits = resolve(made.resolver);
+  t.equal(made.asked.length, 1, 'it is asked all the same');
+  t.strictSame(await waits, { error: null, addresses: OLD, fromCache: true }, 'what is old is better than nothing');
+  made.clock.now += 600;
+  t.strictSame(await resolve(made.resolver), { error: null, addresses: OLD, fromCache: true }, 'and taken at once');
+  t.equal(made.asked.length, 1, 'one question at a time');
+  made.asked.pop()!.answer(null, NEW);
+  t.strictSame(await resolve(made.resolver), { error: null, addresses: NEW, fromCache: true }, 'a late answer counts');
+});
+
+t.test('a name server that has failed is asked again later, not for every connection', async (t) => {
+  const made = make();
+  await learn(made);
+  made.clock.now += 30_000;
+  const fails = resolve(made.resolver);
+  made.asked.pop()!.answer(new Error('SERVFAIL'), []);
+  t.strictSame(await fails, { error: null, addresses: OLD, fromCache: true });
+  t.strictSame(await resolve(made.resolver), { error: null, addresses: OLD, fromCache: true });
+  t.equal(made.asked.length, 0);
+});
+
+t.test('what is doubted is used only where no answer comes', async (t) => {
+  const made = make();
+  await learn(made);
+  made.resolver.doubt('backend');
+  const failing = resolve(made.resolver);
+  made.asked.pop()!.answer(new Error('no such name'), []);
+  t.match((await failing).error, /no such name/);
+  t.strictSame(await resolve(made.resolver), { error: null, addresses: OLD, fromCache: true });
+  made.asked.pop()!.answer(null, OLD);
+  t.match(await resolve(made.resolver), { addresses: OLD, fromCache: true }, 'it is right after all');
+  t.equal(made.asked.length, 0);
+});
+
 t.test('it does not grow without end', async (t) => {
   const { asked, resolver } = make();
   for (let i = 0; i < 1_000; i++) {
@@ -174,7 +212,7 @@ t.test('as the lookup of a socket', async (t) => {
   t.strictSame(await first, [null, [...OLD, ...NEW]]);
   t.strictSame(await ask(false), [null, '10.0.0.1', 4]);
   t.strictSame(used, [false, true]);
-  made.resolver.forget('backend');
+  made.resolver.doubt('backend');
   const failing = ask(true);
   made.asked.pop()!.answer(new Error('no such name'), []);
   t.match((await failing)[0], /no such name/);
