@@ -79,8 +79,9 @@ export class Connections {
   /** Opens a connection, or lines up for one. The seeker is told later, never at once. */
   seek(seeker: Seeker): void {
     if (this.count < this.#limits.upstreamConnections) this.#open(seeker);
-    else if (this.#idle.length > 0 && this.#waiting.length === 0) {
-      // All places are taken, and one of them by an idle connection that this request may not use: it makes room.
+    else if (this.#idle.length > 0) {
+      // All places are taken, and one of them by an idle connection that this request may not use: it makes room. Whoever
+      // waits already has one that does.
       this.#waiting.push(seeker);
       this.#idle.shift()!.connection.destroy();
     } else if (this.#waiting.length < this.#limits.waiting) this.#waiting.push(seeker);

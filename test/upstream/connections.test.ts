@@ -68,11 +68,11 @@ interface Found {
 }
 
 /** Asks for a connection; `seeker` is what to leave by. */
-function ask(connections: Connections): { readonly seeker: Seeker; readonly found: Promise<Found> } {
+function ask(connections: Connections, streaming = false): { readonly seeker: Seeker; readonly found: Promise<Found> } {
   let seeker!: Seeker;
   const found = new Promise<Found>((done) => {
     seeker = {
-      streaming: false,
+      streaming,
       onConnection: (socket, reused) => done({ socket, reused }),
       onNoConnection: (failure, detail) => done({ failure, detail }),
     };
@@ -233,6 +233,18 @@ t.test('at the limit requests wait in line, and are served by what comes back', 
   t.match(replaced, { reused: false }, 'one that was closed makes room for a new one');
   t.not(replaced.socket, b);
   t.equal(connections.count, 2);
+});
+
+t.test('idle connections make room, one for each request that may not use them', async (t) => {
+  const { port } = await startUpstream(t);
+  const { connections } = make(t, port, { limits: { upstreamConnections: 3, waiting: 1 } });
+  const idle = [await open(connections), await open(connections), await open(connections)];
+  for (const connection of idle) connections.giveBack(connection, 75_000);
+  const all = [ask(connections), ask(connections), ask(connections, true)];
+  for (const { found } of all) t.match(await found, { reused: false });
+  t.ok(idle.every((connection) => connection.isGone));
+  t.ok(await pending(ask(connections).found), 'then the line stands');
+  t.equal(connections.count, 3);
 });
 
 t.test('who left the line is passed by', async (t) => {
