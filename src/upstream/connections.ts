@@ -103,14 +103,15 @@ export class Connections {
       connection.destroy();
       return;
     }
-    const next = this.#waiting.findIndex((seeker) => !seeker.streaming);
-    if (next !== -1) {
-      this.#waiting.splice(next, 1)[0]!.onConnection(connection, true);
+    const next = this.#waiting[0];
+    if (next?.streaming) {
+      // A tunnel wants a connection of its own: this one makes room.
+      connection.destroy();
       return;
     }
-    if (this.#waiting.length > 0) {
-      // Only tunnels wait, and they want a connection of their own: this one makes room.
-      connection.destroy();
+    if (next !== undefined) {
+      this.#waiting.shift();
+      next.onConnection(connection, true);
       return;
     }
     const said = keepAlive === undefined ? DEFAULT_KEEP : Math.max(500, keepAlive - 1_000);

@@ -247,6 +247,23 @@ t.test('idle connections make room, one for each request that may not use them',
   t.equal(connections.count, 3);
 });
 
+t.test('a tunnel in the line gets its turn, and who comes behind it waits for that', async (t) => {
+  const { port } = await startUpstream(t);
+  const { connections } = make(t, port, { limits: { upstreamConnections: 2, waiting: 5 } });
+  const [a, b] = [await open(connections), await open(connections)];
+  const first = ask(connections);
+  const tunnel = ask(connections, true);
+  const last = ask(connections);
+  connections.giveBack(a, undefined);
+  t.match(await first.found, { socket: a, reused: true });
+  connections.giveBack(a, undefined);
+  t.ok(a.isGone, 'a tunnel has a connection of its own');
+  t.match(await tunnel.found, { reused: false });
+  t.ok(await pending(last.found));
+  connections.giveBack(b, undefined);
+  t.match(await last.found, { socket: b, reused: true });
+});
+
 t.test('who left the line is passed by', async (t) => {
   const { port } = await startUpstream(t);
   const { connections } = make(t, port, { limits: { upstreamConnections: 1, waiting: 5 } });
