@@ -293,7 +293,8 @@ export class Forward implements Acting, Receiver, OutletReceiver {
 
   onFailure(failure: Failure, detail: string): void {
     const exchange = this.#exchange;
-    if (failure.unsent) this.#avoid();
+    // An endpoint whose line is full is anything but down.
+    if (failure.unsent && failure !== FAILURES.busy) this.#avoid();
     increment(this.#metrics.errors, failure.code);
     const again = mayRetry({
       failure,

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:http2';
 import t, { type Test } from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
+import type { Limits } from '../../src/model/snapshot.ts';
 import { HOST, local, openDoor, type TestDoor } from '../support/door.ts';
 import { sendHttp1 } from '../support/http1-client.ts';
 import { sendHttp2 } from '../support/http2-client.ts';
@@ -11,10 +12,11 @@ import { waitFor } from '../support/ports.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { OK, RawUpstream } from '../support/raw-upstream.ts';
 
-async function setUp(t: Test, trustedProxies: readonly string[] = []) {
+async function setUp(t: Test, trustedProxies: readonly string[] = [], limits: Partial<Limits> = {}) {
   const upstream = await RawUpstream.open();
   upstream.answer(OK);
-  const door = await openDoor({ frontend: [local(upstream.port)], backend: [local(upstream.port)], trustedProxies });
+  const endpoints = [local(upstream.port)];
+  const door = await openDoor({ frontend: endpoints, backend: endpoints, trustedProxies, limits });
   t.teardown(() => {
     door.close();
     upstream.close();
@@ -137,4 +139,22 @@ t.test('who closed a websocket in order is in its line', async (t) => {
     t.equal(accessLines().at(-1)!.failure, undefined);
     client.close();
   }
+});
+
+t.test('an endpoint whose line is full is not down', async (t) => {
+  const { upstream, door, get, accessLines } = await setUp(t, [], { upstreamConnections: 1, waiting: 0 });
+  const held = Promise.withResolvers<void>();
+  upstream.script = async (request) => {
+    await held.promise;
+    request.write(OK);
+  };
+  const first = get([]);
+  await upstream.request();
+  t.equal((await get([])).status, 503);
+  await waitFor(() => accessLines().length === 1, 5_000, 'its line');
+  t.equal(accessLines()[0]!.failure, 'too_many_waiting');
+  const [state] = door.door.active.pools.get('frontend')!.states;
+  t.match(state, { failures: 0, avoidUntil: 0 });
+  held.resolve();
+  t.equal((await first).status, 200);
 });
