@@ -32,7 +32,7 @@ export interface OutletReceiver {
 }
 
 /** What a slow upstream has sent is with the client after so many ms at the latest. */
-const HELD_BACK = 25;
+export const HELD_BACK = 25;
 /** Each holds up to 2 MiB (see openCompressStream): who comes when so many are open in this worker gets his answer as it is. */
 const MAX_OPEN = 64;
 

@@ -9,7 +9,7 @@ import { FAILURES } from '../model/failure.ts';
 import { applyRules } from '../policy/header-rules.ts';
 import { keepReason, pageHeaders, parameterHeaders } from '../policy/rewriting.ts';
 import type { Notices } from '../telemetry/notices.ts';
-import type { Outlet, OutletReceiver } from './delivery.ts';
+import { HELD_BACK, type Outlet, type OutletReceiver } from './delivery.ts';
 
 export class Rewriting implements Outlet {
   readonly #exchange: Exchange;
@@ -24,6 +24,8 @@ export class Rewriting implements Outlet {
   #size = 0;
   /** Of what is held of a page, before it is looked at again: not for every byte that comes by itself. */
   #nextLook = 0;
+  /** Looks sooner, where the upstream is slow. */
+  #lookTimer: NodeJS.Timeout | undefined;
 
   constructor(exchange: Exchange, rewrite: Rewrite, next: Outlet, receiver: OutletReceiver, notices: Notices) {
     this.#exchange = exchange;
@@ -54,9 +56,9 @@ export class Rewriting implements Outlet {
     this.#held.push(Buffer.from(chunk));
     this.#size += chunk.length;
     if (this.#rewrite.kind === 'base') {
-      if (this.#size < this.#nextLook) return true;
-      this.#nextLook = this.#size * 1.25;
-      return this.#passPage(this.#rewrite.prefix, false);
+      if (this.#size >= this.#nextLook) return this.look(this.#rewrite.prefix);
+      this.#lookTimer ??= setTimeout(look, HELD_BACK, this, this.#rewrite.prefix);
+      return true;
     }
     if (this.#size > MAX_REWRITTEN) {
       const detail = `sent more than ${MAX_REWRITTEN} bytes of ${this.#rewrite.file}, into which parameters are to be written`;
@@ -78,12 +80,21 @@ export class Rewriting implements Outlet {
   }
 
   stop(): void {
+    clearTimeout(this.#lookTimer);
     this.#held = undefined;
     this.#next.stop();
   }
 
+  /** Looks whether what is held of a page tells its base. */
+  look(prefix: string): boolean {
+    this.#nextLook = this.#size * 1.25;
+    return this.#passPage(prefix, false);
+  }
+
   /** Passes what is held of a page as soon as it tells its base, and from then on all as it comes. */
   #passPage(prefix: string, isWhole: boolean): boolean {
+    clearTimeout(this.#lookTimer);
+    this.#lookTimer = undefined;
     const before = Buffer.concat(this.#held!);
     const page = rewriteBase(before.toString('latin1'), prefix, isWhole);
     if (page === undefined) return true;
@@ -124,4 +135,8 @@ export class Rewriting implements Outlet {
     const messages = remarks.map((remark) => `${rewrite.file} ${remark}`);
     this.#notices.onChange(`${route} ${rewrite.file}`, messages, { route });
   }
+}
+
+function look(rewriting: Rewriting, prefix: string): void {
+  rewriting.look(prefix);
 }

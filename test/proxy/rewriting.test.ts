@@ -8,6 +8,7 @@ import { HOST, local, openDoor, proxyRoute } from '../support/door.ts';
 import { sendHttp1 } from '../support/http1-client.ts';
 import { sendHttp2 } from '../support/http2-client.ts';
 import { waitFor } from '../support/ports.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { RawUpstream } from '../support/raw-upstream.ts';
 
 const PARAMETERS = { script: { API_BASEROUTE: 'https://door.test/_api', TENANT: 'a&b</script>' }, embed: {} };
@@ -210,6 +211,29 @@ t.test('a page under a prefix gets its base, as soon as it tells one', async (t)
     request.drop();
   };
   t.equal((await get('/app/')).end, 'cut');
+});
+
+t.test('a page that tells its base is not held until more of it comes', async (t) => {
+  const { upstream, door } = await setUp(t, { prefix: '/app', base: true });
+  const title = `<!doctype html><title>${'t'.repeat(1_000)}`;
+  const base = '</title><base href="/"><p>first part';
+  const more = Promise.withResolvers<void>();
+  upstream.script = async (request) => {
+    await request.flush(
+      `HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: ${title.length + base.length + 4}\r\n\r\n`,
+    );
+    await request.flush(title);
+    await new Promise((done) => setTimeout(done, 50));
+    await request.flush(base);
+    await more.promise;
+    await request.flush('rest');
+  };
+  const client = await RawClient.connect({ port: door.plainPort });
+  t.teardown(() => client.close());
+  client.write(`GET /app/ HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+  await waitFor(() => client.text.endsWith('</title><base href="/app/"><p>first part'), 5_000, 'the first part');
+  more.resolve();
+  await waitFor(() => client.text.endsWith('first partrest'), 5_000, 'the rest');
 });
 
 t.test('other answers and other places keep theirs', async (t) => {
