@@ -60,6 +60,11 @@ export function pageHeaders(headers: Headers, length: number | undefined): Heade
   return out;
 }
 
+/** Trailers behind a body that was changed on its way: what they tell of its bytes is not true any more. */
+export function changedTrailers(trailers: Headers): Headers {
+  return without(trailers, [...OF_THE_BYTES, 'etag']);
+}
+
 function without(headers: Headers, names: readonly string[]): Headers {
   return headers.filter((_each, i) => !names.includes(headers[i - (i % 2)]!.toLowerCase()));
 }

@@ -6,6 +6,7 @@ import type { Coding } from '../http/representation.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
 import { chooseCompression, compressedHeaders, unmodifiedHeaders, varying } from '../policy/compression.ts';
+import { changedTrailers } from '../policy/rewriting.ts';
 
 /** Takes an answer on its way down, head first. */
 export interface Outlet {
@@ -76,7 +77,7 @@ export class Delivery implements Outlet {
 
   end(trailers: Headers): void {
     if (this.#stopped) return;
-    this.#trailers = trailers;
+    this.#trailers = this.#stream === undefined ? trailers : changedTrailers(trailers);
     if (this.#stream === undefined) return this.#finish();
     clearTimeout(this.#flushTimer);
     this.#stream.end();

@@ -7,7 +7,7 @@ import { evaluateConditions } from '../http/representation.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
 import { applyRules } from '../policy/header-rules.ts';
-import { keepReason, pageHeaders, parameterHeaders } from '../policy/rewriting.ts';
+import { changedTrailers, keepReason, pageHeaders, parameterHeaders } from '../policy/rewriting.ts';
 import type { Notices } from '../telemetry/notices.ts';
 import { HELD_BACK, type Outlet, type OutletReceiver } from './delivery.ts';
 
@@ -21,6 +21,8 @@ export class Rewriting implements Outlet {
   #headers: Headers = [];
   /** What is held; undefined once the answer passes. */
   #held: Uint8Array[] | undefined;
+  /** What passes is not what came. */
+  #changes = false;
   #size = 0;
   /** Of what is held of a page, before it is looked at again: not for every byte that comes by itself. */
   #nextLook = 0;
@@ -48,6 +50,7 @@ export class Rewriting implements Outlet {
       this.#status = status;
       this.#headers = headers;
       this.#held = [];
+      this.#changes = true;
     }
   }
 
@@ -72,7 +75,7 @@ export class Rewriting implements Outlet {
       if (this.#rewrite.kind === 'base') this.#passPage(this.#rewrite.prefix, true);
       else this.#passParameters(this.#held);
     }
-    this.#next.end(trailers);
+    this.#next.end(this.#changes ? changedTrailers(trailers) : trailers);
   }
 
   onDrain(): void {

@@ -236,6 +236,20 @@ t.test('a page that tells its base is not held until more of it comes', async (t
   await waitFor(() => client.text.endsWith('first partrest'), 5_000, 'the rest');
 });
 
+t.test('what was rewritten has no trailers that are bound to what it was', async (t) => {
+  const { upstream, get } = await setUp(t, { prefix: '/app', base: true, rewrites: true });
+  const sum = '0\r\nX-Sum: 7\r\nRepr-Digest: sha-256=:x:\r\nETag: "2"\r\n\r\n';
+  const send = async (type: string, body: string, target: string) => {
+    const head = `HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    upstream.answer(`${head}${body.length.toString(16)}\r\n${body}\r\n${sum}`);
+    const { trailers } = await get(target, ['TE', 'trailers'], 'GET', sendHttp2);
+    return trailers.filter((_each, i) => i % 2 === 0);
+  };
+  t.strictSame(await send('text/html', PAGE, '/app/'), ['x-sum']);
+  t.strictSame(await send('text/plain', PAGE, '/app/'), ['x-sum', 'repr-digest', 'etag']);
+  t.strictSame(await send('text/javascript', SCRIPT, PATH), ['x-sum']);
+});
+
 t.test('other answers and other places keep theirs', async (t) => {
   const { upstream, get } = await setUp(t, { prefix: '/app', base: true });
   upstream.answer(answer('text/html', PAGE));
