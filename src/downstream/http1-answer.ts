@@ -62,7 +62,8 @@ export class Http1Downstream implements Downstream, Leaving {
   }
 
   inform(status: number, headers: Headers): void {
-    if (this.#isGone || this.#responded) return;
+    // Nothing waits for it: one that a slow client cannot take now is left out.
+    if (this.#isGone || this.#responded || this.#socket.writableLength > HIGH_WATER) return;
     this.#socket.write(`${statusLine(status)}${fieldLines(headers)}\r\n`, 'latin1');
   }
 

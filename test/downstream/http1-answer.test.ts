@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 import { HOST, local, openDoor, type TestDoor } from '../support/door.ts';
 import { waitFor } from '../support/ports.ts';
+import { OK, RawUpstream } from '../support/raw-upstream.ts';
 
 /** Small enough to be gathered with others, and together far more than the kernel takes for a client that does not read. */
 const PIECE = 4 * 1024;
@@ -107,5 +108,34 @@ for (const isTls of [false, true]) {
       t.equal(body.length, PIECE * PIECES);
       t.equal(hashOf([body]), hashOf(pieces('ab'[i]!, PIECES)));
     }
+  });
+}
+
+for (const isTls of [false, true]) {
+  t.test(`interim answers are not kept for a client that does not read (${isTls ? 'TLS' : 'plain'})`, async (t) => {
+    const upstream = await RawUpstream.open();
+    const endpoints = [local(upstream.port)];
+    const door = await openDoor({ frontend: endpoints, backend: endpoints });
+    t.teardown(() => {
+      door.close();
+      upstream.close();
+    });
+    // More than the kernel takes.
+    const hint = `HTTP/1.1 103 Early Hints\r\nLink: ${'a'.repeat(250_000)}\r\n\r\n`;
+    upstream.script = async (request) => {
+      for (let i = 0; i < 60; i++) await request.flush(hint);
+      await request.flush(OK);
+    };
+    const client = await ask(door, isTls, '/');
+    client.pause();
+    await upstream.request();
+    await waitFor(() => [...door.door.exchanges].every(({ responded }) => responded), 20_000, 'the answer');
+    const all: Buffer[] = [];
+    for await (const bytes of client) all.push(bytes as Buffer);
+    const text = Buffer.concat(all).toString('latin1');
+    const hints = text.split('HTTP/1.1 103').length - 1;
+    t.ok(hints > 0 && hints < 60, `${hints} of 60 came`);
+    t.equal(text.split('HTTP/1.1 200').length, 2);
+    t.ok(text.endsWith('\r\n\r\nok'), 'the answer itself is whole');
   });
 }
