@@ -11,6 +11,8 @@ import { onDownstreamDrain, onDownstreamFinished, onDownstreamGone } from '../pr
 
 /** Smaller chunks are not worth a block. In bytes. */
 const SMALL = 16 * 1024;
+/** So many frames of heads may wait in a connection for a slow client before interim answers are left out. */
+const MAX_QUEUED = 8;
 
 export class Http2Downstream implements Downstream, Leaving, Watched {
   exchange!: Exchange;
@@ -42,6 +44,8 @@ export class Http2Downstream implements Downstream, Leaving, Watched {
   inform(status: number, headers: Headers): void {
     const stream = this.#stream;
     if (this.#isGone || stream.headersSent || this.#fields !== undefined) return;
+    // Nothing waits for it, but for the one word to send a body: one that a slow client cannot take now is left out.
+    if (status !== 100 && (stream.session?.state.outboundQueueSize ?? 0) > MAX_QUEUED) return;
     this.#send(() => stream.additionalHeaders({ ':status': status, ...grouped(headers) }));
   }
 
