@@ -1,9 +1,8 @@
 // The commands that read the configuration, or ask the instance that runs by it.
 
 import type { Finding } from './certificate-source.ts';
-import type { Environment, Reach } from './configuration.ts';
-import { type Answer, askInstance, defaultSocketPaths, socketPlaces } from './control-socket.ts';
-import { DEFAULT_ADMIN_PORT } from './environment.ts';
+import type { Environment } from './configuration.ts';
+import { type Answer, askInstance, socketPlaces } from './control-socket.ts';
 import { loadFiles } from './materials.ts';
 import { printConfiguration } from './print.ts';
 import { ConfigError, formatProblem } from './problem.ts';
@@ -58,20 +57,15 @@ export async function reload(file: string | undefined, environment: Environment)
   }
 }
 
-/** Asks the instance where it may listen: what is set for it is what is set for us. */
-export async function ask(source: Source, environment: Environment, command: string): Promise<Answer> {
+/** Asks the instance where it may listen: what is set for it is what is set for us. `within` is in ms. */
+export async function ask(source: Source, environment: Environment, command: string, within?: number): Promise<Answer> {
   const set = environment.PORTICO_SOCKET?.trim();
-  if (set) return askInstance([set], command);
-  let reach: Reach;
-  try {
-    reach = source.reach();
-  } catch (broken) {
-    // The instance is to say that its file is broken; if it is not at the usual place, we do.
-    return askInstance(defaultSocketPaths(DEFAULT_ADMIN_PORT, environment), command).catch(() => {
-      throw broken;
-    });
-  }
-  return askInstance(socketPlaces(reach, environment), command);
+  if (set) return askInstance([set], command, within);
+  const sought = source.reach();
+  return askInstance(socketPlaces(sought, environment), command, within).catch((error: Error) => {
+    // The instance is to say that its file is broken; if it is not where it was sought, we do.
+    throw sought.doubt ?? error;
+  });
 }
 
 function tellFailure({ message, problems }: Answer): number {
@@ -88,7 +82,8 @@ function warn(warnings: readonly string[]): void {
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
 }
 
-function complain(what: string, error: unknown): number {
+/** Says what is wrong, and that nothing came of `what`. */
+export function complain(what: string, error: unknown): number {
   if (error instanceof ConfigError) {
     const lines = error.message.split('\n').map((line) => `  ${line}`);
     process.stderr.write(`portico: ${what}:\n${lines.join('\n')}\n`);

@@ -10,6 +10,7 @@ import type {
   Route,
   RouteLimits,
 } from '../model/snapshot.ts';
+import type { ConfigError } from './problem.ts';
 
 export interface Configuration extends Reach {
   /** The embedded demo is served, with a certificate of our own making. */
@@ -43,6 +44,12 @@ export interface Reach {
   readonly admin: AdminAddress;
   /** Where `portico reload` reaches us; undefined: a place of our own choice. */
   readonly controlSocket: string | undefined;
+}
+
+/** Where an instance is to be sought. */
+export interface Sought extends Reach {
+  /** Why it may be elsewhere: what is set cannot be read. */
+  readonly doubt: ConfigError | undefined;
 }
 
 /** Where a setting was made (`HTTPS_PORT`, `portico.yaml:3:11 listeners.https.port:`) and what it is called. */

@@ -105,11 +105,15 @@ export async function openControlSocket(given: string, commands: Commands): Prom
 }
 
 /** Asks the running instance, at the first of these places where one is. Rejects with a sentence when none answers. */
-export async function askInstance(places: readonly string[], command: string): Promise<Answer> {
+export async function askInstance(
+  places: readonly string[],
+  command: string,
+  within = ANSWER_TIMEOUT,
+): Promise<Answer> {
   const conversation = await callInstance(places);
   if (conversation instanceof Error) throw conversation;
   try {
-    return await conversation.ask(command, ANSWER_TIMEOUT);
+    return await conversation.ask(command, within);
   } finally {
     conversation.close();
   }

@@ -18,6 +18,8 @@ import type {
   ConfiguredPool,
   ConfiguredRoute,
   Environment,
+  Reach,
+  Sought,
 } from './configuration.ts';
 import {
   apiBaseRoute,
@@ -101,8 +103,8 @@ export function readEnvironment(environment: Environment): Configuration {
   const demo = DROP_IN.every((name) => reader.text(name) === undefined);
   const httpPort = reader.port('HTTP_PORT', 7000);
   const httpsPort = reader.port('HTTPS_PORT', 8000);
-  const adminPort = reader.port('ADMIN_PORT', DEFAULT_ADMIN_PORT);
-  reader.mustDiffer({ HTTP_PORT: httpPort, HTTPS_PORT: httpsPort, ADMIN_PORT: adminPort });
+  const reach = readReach(reader);
+  reader.mustDiffer({ HTTP_PORT: httpPort, HTTPS_PORT: httpsPort, ADMIN_PORT: reach.admin.port });
   const listener = { ...LISTENER, address: reader.address('LISTEN_HOST'), ...readSenders(reader) };
   // Nothing maps the demo's ports: the public port is the one that is bound.
   const publicPort = reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443);
@@ -119,8 +121,7 @@ export function readEnvironment(environment: Environment): Configuration {
       { ...listener, name: 'https', kind: 'tls', port: httpsPort, setting: variable('HTTPS_PORT') },
       { ...listener, name: 'http', kind: 'redirect', port: httpPort, setting: variable('HTTP_PORT') },
     ],
-    admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port: adminPort, setting: variable('ADMIN_PORT') },
-    controlSocket: reader.file('PORTICO_SOCKET'),
+    ...reach,
     publicPort,
     workers: reader.whole('WORKERS', DEFAULT_WORKERS, 1, MOST_WORKERS),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
@@ -143,6 +144,21 @@ export function readEnvironment(environment: Environment): Configuration {
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   if (writesParameters) reader.warnings.push(...warnOfParameters(sites, parameters, configuration));
   return configuration;
+}
+
+/** Where the instance that runs by these variables is to be sought. */
+export function readEnvironmentReach(environment: Environment): Sought {
+  const reader = new VariableReader(environment);
+  const reach = readReach(reader);
+  return { ...reach, doubt: reader.problems.length === 0 ? undefined : new ConfigError(reader.problems) };
+}
+
+function readReach(reader: VariableReader): Reach {
+  const port = reader.port('ADMIN_PORT', DEFAULT_ADMIN_PORT);
+  return {
+    admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port, setting: variable('ADMIN_PORT') },
+    controlSocket: reader.file('PORTICO_SOCKET'),
+  };
 }
 
 /** What variables do not say. */

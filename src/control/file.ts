@@ -2,14 +2,14 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import type { Configuration, Environment, Reach } from './configuration.ts';
+import type { Configuration, Environment, Sought } from './configuration.ts';
 import { variablesThatConfigure } from './environment.ts';
 import { adminOf, ContentReader } from './file-content.ts';
 import { FORMAT, REACH } from './file-format.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import { Place, type Shape } from './shape.ts';
 import { Variables } from './variables.ts';
-import { readYaml } from './yaml.ts';
+import { type Node, readYaml } from './yaml.ts';
 
 /** Reads the configuration. Throws a ConfigError that lists every problem. */
 export function readConfigurationFile(file: string, environment: Environment): Configuration {
@@ -33,14 +33,13 @@ export function readConfiguration(bytes: Uint8Array, file: string, environment: 
   return { ...configuration, warnings: configuration.warnings.map((each) => variables.hide(each)) };
 }
 
-/** Where the instance that runs by this file is reached. Throws a ConfigError only when the file cannot be read as YAML. */
-export function readReach(file: string, environment: Environment): Reach {
+/** Where the instance that runs by this file is to be sought, as far as the file can be made out. */
+export function readReach(file: string, environment: Environment): Sought {
   const problems: Problem[] = [];
-  const read = readYaml(readBytes(file), file, problems);
-  if (read === undefined) throw new ConfigError(problems);
-  const tree = new Variables(environment, file, []).expand(read);
+  const read = salvage(file, problems);
+  const tree = read === undefined ? undefined : new Variables(environment, file, []).expand(read);
   const readKey = <T>(key: string, shape: Shape<T>): T | undefined => {
-    const entry = tree.kind === 'map' ? tree.entries.find((each) => each.key.text === key) : undefined;
+    const entry = tree?.kind === 'map' ? tree.entries.find((each) => each.key.text === key) : undefined;
     return entry === undefined ? undefined : shape.read(entry.value, new Place(file, [], entry.key, key));
   };
   const admin = readKey('admin', REACH.admin);
@@ -48,7 +47,18 @@ export function readReach(file: string, environment: Environment): Reach {
   return {
     ...adminOf(file, admin),
     controlSocket: socket === undefined ? undefined : resolve(dirname(file), socket),
+    doubt: problems.length === 0 ? undefined : new ConfigError(problems),
   };
+}
+
+function salvage(file: string, problems: Problem[]): Node | undefined {
+  try {
+    return readYaml(readBytes(file), file, problems, true);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    problems.push(...error.problems);
+    return undefined;
+  }
 }
 
 /** Larger files are refused by their size, and unread: a few bytes more than that are enough to see it. */

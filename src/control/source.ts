@@ -1,7 +1,7 @@
 // Where the configuration comes from: a file, or the environment alone.
 
-import type { Configuration, Environment, Reach } from './configuration.ts';
-import { readEnvironment } from './environment.ts';
+import type { Configuration, Environment, Sought } from './configuration.ts';
+import { readEnvironment, readEnvironmentReach } from './environment.ts';
 import { readConfigurationFile, readReach } from './file.ts';
 
 export interface Source {
@@ -9,8 +9,8 @@ export interface Source {
   readonly file: string | undefined;
   /** Reads it, anew each time. Throws a ConfigError. */
   load(): Configuration;
-  /** Only where the instance that runs by it is reached: nothing else in it needs to be right. Throws a ConfigError. */
-  reach(): Reach;
+  /** Only where the instance that runs by it is reached: nothing else in it needs to be right. */
+  reach(): Sought;
 }
 
 /** `--config FILE`, else PORTICO_CONFIG, else the environment. */
@@ -19,10 +19,5 @@ export function sourceOf(given: string | undefined, environment: Environment): S
   if (file !== undefined) {
     return { file, load: () => readConfigurationFile(file, environment), reach: () => readReach(file, environment) };
   }
-  const { ADMIN_HOST, ADMIN_PORT, PORTICO_SOCKET } = environment;
-  return {
-    file,
-    load: () => readEnvironment(environment),
-    reach: () => readEnvironment({ ADMIN_HOST, ADMIN_PORT, PORTICO_SOCKET }),
-  };
+  return { file, load: () => readEnvironment(environment), reach: () => readEnvironmentReach(environment) };
 }

@@ -44,8 +44,11 @@ export interface Entry {
 const MAX_BYTES = 1024 * 1024;
 const MAX_DEPTH = 32;
 
-/** Reads the one document of a file. Problems are added to; undefined when there is nothing to go on with. */
-export function readYaml(bytes: Uint8Array, file: string, problems: Problem[]): Node | undefined {
+/**
+ * Reads the one document of a file. Problems are added to; undefined when there is nothing to go on with. `salvages`: what can be
+ * made out of a text that is no valid YAML is enough to go on with.
+ */
+export function readYaml(bytes: Uint8Array, file: string, problems: Problem[], salvages = false): Node | undefined {
   const text = decode(bytes, file, problems);
   if (text === undefined) return undefined;
   const lines = new LineCounter();
@@ -73,7 +76,7 @@ export function readYaml(bytes: Uint8Array, file: string, problems: Problem[]): 
         ...(inFlow ? FLOW_WORDS : wordsFor(error.code, error.message)),
       });
     }
-    if (errors.length > 0) return undefined;
+    if (errors.length > 0 && !salvages) return undefined;
     if (document?.contents == null) {
       problems.push({ place: `${file}:1:1`, message: 'the file holds no settings', hint: 'see config/ for examples' });
       return undefined;

@@ -4,7 +4,6 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { readConfigurationFile, readReach } from '../../src/control/file.ts';
-import { ConfigError } from '../../src/control/problem.ts';
 import { LIMITS } from '../../src/model/snapshot.ts';
 import { changed, problemsIn, readText, SMALL } from '../support/configuration-file.ts';
 import { makeFolder } from '../support/folder.ts';
@@ -403,7 +402,8 @@ t.test('files that cannot be read are told of, with a place', async (t) => {
     [big, /:1:1 the file has 10\d+ bytes, more than the 1048576/],
   ] as const) {
     t.throws(() => readConfigurationFile(file, {}), { message }, file);
-    t.throws(() => readReach(file, {}), ConfigError);
+    const { admin, controlSocket, doubt } = readReach(file, {});
+    t.match([admin.port, controlSocket, doubt], [9180, undefined, { problems: [{}] }]);
   }
 });
 
@@ -422,6 +422,9 @@ t.test('where an instance is reached is found in a file whatever else is wrong w
     join(folder, 's'),
   ]);
   t.strictSame(reach('admin: 7'), ['127.0.0.1', 9180, undefined]);
+  t.equal(readReach(file, {}).doubt, undefined);
+  t.strictSame(reach('admin: { port: 7 }\ncontrolSocket: s\nhosts: ['), ['127.0.0.1', 7, join(folder, 's')]);
+  t.match(readReach(file, {}).doubt, { message: /portico\.yaml:3:9 / });
 });
 
 t.test('what a variable holds is not told, whatever is wrong with it', async (t) => {
