@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 // The first file that runs: says in one line when this Node is too old, then becomes a worker or reads its command.
+// With a listener it opens no debugger, by which any user of the machine could do here as he likes. What it asks for is said later.
+process.on('SIGUSR1', () => {});
 const [major] = process.versions.node.split('.').map(Number);
 if (major < 26) {
   console.error(

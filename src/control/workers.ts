@@ -287,6 +287,8 @@ function spawnWorker(slot: number): ChildProcess {
   // Structured clone, so that bytes stay bytes; and none of our own flags, which may be those of a debugger.
   return spawn(EXECUTABLE, [...PROGRAM, 'worker', String(slot)], {
     argv0: process.argv0,
+    // Else SIGUSR1 would have it open a debugger, by which any user of the machine could do there as he likes.
+    env: { ...process.env, NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --disable-sigusr1` },
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     serialization: 'advanced',
   });
