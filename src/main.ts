@@ -46,8 +46,11 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'help':
       process.stdout.write(USAGE);
       return 0;
-    case 'run':
-      return (await import('./control/commands.ts')).run(config, takeover, process.env);
+    case 'run': {
+      // Before all else is loaded: a signal that comes meanwhile would end us, or as process 1 of a container be lost.
+      const signals = (await import('./control/signals.ts')).catchSignals();
+      return (await import('./control/commands.ts')).run(config, takeover, process.env, signals);
+    }
     case 'validate':
       return (await import('./control/commands.ts')).validate(config, print, process.env);
     case 'reload':

@@ -6,13 +6,19 @@ import { type Answer, askInstance, socketPlaces } from './control-socket.ts';
 import { loadFiles } from './materials.ts';
 import { printConfiguration } from './print.ts';
 import { ConfigError, formatProblem } from './problem.ts';
+import type { Signals } from './signals.ts';
 import { type Source, sourceOf } from './source.ts';
 import { EXIT, supervise } from './supervisor.ts';
 
 /** `portico run`: serves until it is stopped. `takesOver`: in place of an instance that runs. */
-export async function run(file: string | undefined, takesOver: boolean, environment: Environment): Promise<number> {
+export async function run(
+  file: string | undefined,
+  takesOver: boolean,
+  environment: Environment,
+  signals: Signals,
+): Promise<number> {
   try {
-    return await supervise(sourceOf(file, environment), takesOver);
+    return await supervise(sourceOf(file, environment), takesOver, signals);
   } catch (error) {
     return complain('Portico did not start', error);
   }

@@ -17,6 +17,7 @@ import {
 import { type OpenDemo, openDemo } from './demo-configuration.ts';
 import { checkPorts, portProblem } from './ports.ts';
 import { ConfigError, formatProblem } from './problem.ts';
+import type { Signals } from './signals.ts';
 import { Snapshots } from './snapshots.ts';
 import type { Source } from './source.ts';
 import { supervisorFamilies } from './supervisor-measures.ts';
@@ -32,9 +33,10 @@ const DRAIN_DELAY = 250;
 
 /**
  * Serves until it is told to stop, or until another instance has taken over. Resolves to the exit code. Throws a ConfigError before
- * anything has started. `takesOver`: an instance that runs hands over to this one, when there is one.
+ * anything has started. `takesOver`: an instance that runs hands over to this one, when there is one. `signals`: those from the first
+ * moment of the process on.
  */
-export async function supervise(source: Source, takesOver: boolean): Promise<number> {
+export async function supervise(source: Source, takesOver: boolean, signals: Signals): Promise<number> {
   const first = source.load();
   const log = createLog(first.logLevel, descriptorSink(1));
   const takeover = takesOver ? await findRunning(first, log) : undefined;
@@ -44,14 +46,17 @@ export async function supervise(source: Source, takesOver: boolean): Promise<num
     if (first.demo) demo = await openDemo(first);
     const complete = (given: Configuration) => demo?.complete(given) ?? given;
     const door = new Supervisor(complete(first), () => complete(source.load()), log);
-    await door.start(takeover);
-    if (demo !== undefined) process.stdout.write(banner(first, demo.local));
-    log.info('ready', {
-      ...(source.file === undefined ? {} : { config: source.file }),
-      ...Object.fromEntries(first.listeners.map(({ name, port }) => [`${name}_port`, port])),
-      admin_port: first.admin.port,
-      workers: first.workers,
-    });
+    signals.stop.heed((signal) => door.stop(signal));
+    if (await door.start(takeover)) {
+      if (demo !== undefined) process.stdout.write(banner(first, demo.local));
+      log.info('ready', {
+        ...(source.file === undefined ? {} : { config: source.file }),
+        ...Object.fromEntries(first.listeners.map(({ name, port }) => [`${name}_port`, port])),
+        admin_port: first.admin.port,
+        workers: first.workers,
+      });
+      signals.reload.heed(() => door.reload());
+    }
     return await door.stopped;
   } finally {
     takeover?.abandon();
@@ -78,6 +83,8 @@ class Supervisor {
   #control: ControlSocket | undefined;
   /** All workers have served; from then on one that serves is enough. */
   #started = false;
+  /** What is under way here is to end in order: before that nothing is. */
+  #begun = false;
   #draining = false;
   /** Another instance starts beside this one, to take over. */
   #hasHeir = false;
@@ -97,31 +104,53 @@ class Supervisor {
     return this.#end.promise;
   }
 
-  async start(takeover: Takeover | undefined): Promise<void> {
-    const snapshot = await this.#snapshots.makeFirst();
+  /** Resolves to true when it serves, to false when it was told to stop before that. */
+  async start(takeover: Takeover | undefined): Promise<boolean> {
     try {
-      if (takeover === undefined) {
-        await this.#openAdmin();
-        await this.#openControl();
-        await this.#workers.start(snapshot);
-      } else {
-        // Whoever asks either of the two instances for its health hears that it serves.
-        await this.#workers.start(snapshot);
-        this.#started = true;
-        await this.#openAdmin();
-      }
+      await this.#open(takeover);
     } catch (error) {
       this.#workers.kill();
       this.#admin?.close();
       this.#control?.close();
-      throw error;
+      if (!this.#draining) throw error;
+      this.#log.info('stopped before it served');
+      this.#end.resolve(EXIT.ok);
+      return false;
     }
-    this.#started = true;
+    this.#begun = true;
     this.#snapshots.begin();
     if (takeover !== undefined) await this.#takeOver(takeover);
+    if (this.#draining) return false;
     this.#systemd.ready('serving');
     this.#systemd.watch((within) => this.#draining || this.#workers.heardWithin(within));
-    this.#heedSignals();
+    return true;
+  }
+
+  async #open(takeover: Takeover | undefined): Promise<void> {
+    const snapshot = await this.#snapshots.makeFirst();
+    const serve = async () => {
+      await this.#workers.start(snapshot);
+      this.#started = true;
+    };
+    const openAdmin = () => this.#openAdmin();
+    // Whoever asks either of two instances for its health hears that it serves.
+    const steps = takeover === undefined ? [openAdmin, () => this.#openControl(), serve] : [serve, openAdmin];
+    for (const step of steps) if (!this.#draining) await step();
+    if (this.#draining) throw new Error('it was told to stop');
+  }
+
+  /** Lets what is under way end; asked a second time, or while it starts, it does not wait for that. */
+  stop(signal: string): void {
+    if (this.#draining) {
+      this.#log.warn('stopping at once, as asked twice', { signal });
+      this.#workers.kill();
+      this.#end.resolve(EXIT.forced);
+      return;
+    }
+    this.#draining = true;
+    if (this.#begun) this.#endBy(this.#drain(signal));
+    // The start comes upon it.
+    else this.#workers.kill();
   }
 
   async #openAdmin(): Promise<void> {
@@ -140,7 +169,7 @@ class Supervisor {
   async #openControl(): Promise<void> {
     try {
       this.#control = await openControlSocket(socketPlaces(this.#snapshots.configuration, process.env)[0]!, {
-        reload: () => this.#reload(),
+        reload: () => this.reload(),
         status: () => this.#tell(),
         takeover: (caller) => this.#handOver(caller),
         certificates: async () => ({
@@ -164,29 +193,8 @@ class Supervisor {
     if (doubt === undefined) this.#log.info('took over; the other instance ends what it holds', { pid: running.pid });
     else
       this.#log.error('it is not known whether the other instance still accepts: end it', { pid: running.pid, doubt });
-    await this.#openControl().catch((error: Error) => this.#log.error(error.message));
+    if (!this.#draining) await this.#openControl().catch((error: Error) => this.#log.error(error.message));
     this.#systemd.takeOver(running.watchdog);
-  }
-
-  /** SIGTERM and SIGINT drain, a second one forces; SIGHUP and SIGUSR1 reload. */
-  #heedSignals(): void {
-    const onStop = (signal: string) => {
-      if (this.#draining) {
-        this.#log.warn('stopping at once, as asked twice', { signal });
-        this.#workers.kill();
-        this.#end.resolve(EXIT.forced);
-        return;
-      }
-      this.#draining = true;
-      this.#endBy(this.#drain(signal));
-    };
-    const onReload = () => {
-      this.#reload();
-    };
-    process.on('SIGTERM', onStop);
-    process.on('SIGINT', onStop);
-    process.on('SIGHUP', onReload);
-    process.on('SIGUSR1', onReload);
   }
 
   #endBy(drain: Promise<number>): void {
@@ -261,7 +269,7 @@ class Supervisor {
   }
 
   /** Reads everything again, one after the other; what is broken changes nothing. Never rejects. */
-  #reload(): Promise<Answer> {
+  reload(): Promise<Answer> {
     return this.#snapshots.inTurn(() => this.#reloadNow());
   }
 
