@@ -104,7 +104,7 @@ export async function openControlSocket(given: string, commands: Commands): Prom
   };
 }
 
-/** Asks the running instance, at the first of these places where one is. Rejects with a sentence when none answers. */
+/** Asks the running instance, at the first of these places where one answers. Rejects with a sentence when none answers. */
 export async function askInstance(
   places: readonly string[],
   command: string,
@@ -119,18 +119,31 @@ export async function askInstance(
   }
 }
 
-/** Calls the running instance, at the first of these places where one is. An error is returned when there is none. */
+/** Calls the running instance, at the first of these places where one answers. An error is returned when there is none. */
 export async function callInstance(places: readonly string[]): Promise<Conversation | Error> {
   const paths = places.map(checkedPath);
-  const path = paths.find((each) => existsSync(each)) ?? paths[0]!;
+  // What a killed instance left behind is there, too, and nobody answers.
+  const there = paths.filter((each) => existsSync(each));
+  const failures: { path: string; error: NodeJS.ErrnoException }[] = [];
+  for (const path of there.length === 0 ? paths.slice(0, 1) : there) {
+    const called = await call(path);
+    if (!(called instanceof Error)) return called;
+    failures.push({ path, error: called });
+  }
+  const { path, error } = failures.find((each) => !isNobody(each.error)) ?? failures[0]!;
+  const words = new Error(connectWords(error, path));
+  if (isNobody(error)) return words;
+  throw words;
+}
+
+/** There is no instance, as far as can be told. */
+const isNobody = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ECONNREFUSED';
+
+function call(path: string): Promise<Conversation | NodeJS.ErrnoException> {
   const socket = connect({ path });
-  return new Promise((called, failed) => {
+  return new Promise((called) => {
     socket.once('connect', () => called(converse(socket)));
-    socket.once('error', (error: NodeJS.ErrnoException) => {
-      const words = new Error(connectWords(error, path));
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') called(words);
-      else failed(words);
-    });
+    socket.once('error', called);
   });
 }
 

@@ -1,5 +1,6 @@
 // The control socket: for its user only, bounded in what it reads, and clear when nobody answers.
 
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -162,4 +163,17 @@ t.test('the place when none was set', async (t) => {
   const path = join(makeFolder(t, 'control'), 'second');
   await open(t, path);
   t.strictSame(await askInstance(['/nowhere/c', path], 'reload'), YES, 'the first that is there is asked');
+});
+
+t.test('what a killed instance left behind hides none that runs', async (t) => {
+  const folder = makeFolder(t, 'control');
+  const [stale, path] = [join(folder, 'stale'), join(folder, 'second')] as const;
+  spawnSync(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(stale)}, () => process.kill(process.pid, 'SIGKILL'))`,
+  ]);
+  t.ok(existsSync(stale));
+  t.match(await callInstance([stale, path]), { message: `no instance runs here (nothing answers at ${stale}` });
+  await open(t, path);
+  t.strictSame(await askInstance([stale, path], 'reload'), YES);
 });
