@@ -35,7 +35,7 @@ export interface Configuration extends Reach {
   readonly hosts: readonly ConfiguredHost[];
   /** What is allowed but worth a word, each a sentence. */
   readonly warnings: readonly string[];
-  /** Texts that came from files for secrets: nothing that holds one is ever printed. */
+  /** Texts from files for secrets, and from variables that are called so: nothing that holds one is ever printed. */
   readonly secrets: readonly string[];
 }
 

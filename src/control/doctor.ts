@@ -16,6 +16,7 @@ import { examineUpstreams } from './doctor-upstreams.ts';
 import { type LoadedFiles, loadFiles } from './materials.ts';
 import { tryPort } from './ports.ts';
 import { ConfigError } from './problem.ts';
+import { Secrets } from './secrets.ts';
 import { type Source, sourceOf } from './source.ts';
 
 const DAY = 86_400_000;
@@ -79,15 +80,15 @@ export async function examine(source: Source, environment: Environment, world: W
     ...examineTrust(configuration),
     ...examineClock(upstreams.pages, world.now()),
   ];
-  return diagnoses.map((each) => ({ ...each, says: plain(each.says, configuration) }));
+  const secrets = new Secrets(configuration);
+  return diagnoses.map((each) => ({ ...each, says: plain(each.says, secrets) }));
 }
 
 const NO_FILES: LoadedFiles = { certificates: new CertificateStore([], []), authorities: new Map() };
 
 /** In one line, without what a terminal would obey, and without secrets: some of it comes from the other side. */
-function plain(text: string, { secrets }: Configuration): string {
-  const shown = secrets.reduce((left, secret) => (secret === '' ? left : left.replaceAll(secret, '***')), text);
-  return shown.replace(/[\p{Cc}\s]+/gu, ' ');
+function plain(text: string, secrets: Secrets): string {
+  return secrets.hide(text).replace(/[\p{Cc}\s]+/gu, ' ');
 }
 
 function examineConfiguration({ file }: Source, { demo, hosts, warnings }: Configuration): Diagnosis[] {

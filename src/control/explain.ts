@@ -5,12 +5,20 @@ import { findHost, findRoute } from '../policy/route.ts';
 import type { Configuration, ConfiguredHost, ConfiguredRoute, Environment } from './configuration.ts';
 import { LIMIT_SETTINGS, writeLimit } from './limits.ts';
 import { ConfigError } from './problem.ts';
+import { Secrets } from './secrets.ts';
+import { MASKED } from './shape.ts';
 import { sourceOf } from './source.ts';
 import { writeEndpoint } from './values.ts';
 
 export function explain(url: string, file: string | undefined, environment: Environment): number {
   try {
-    process.stdout.write(`${explanation(url, sourceOf(file, environment).load()).join('\n')}\n`);
+    const configuration = sourceOf(file, environment).load();
+    const secrets = new Secrets(configuration);
+    process.stdout.write(
+      explanation(url, configuration)
+        .map((line) => `${secrets.hide(line)}\n`)
+        .join(''),
+    );
     return 0;
   } catch (error) {
     const words =
@@ -98,10 +106,14 @@ function actionLines(configuration: Configuration, route: ConfiguredRoute, host:
         `file       ${path.split('?')[0]}`,
       ];
     case 'redirect':
-      return [`action     redirect ${action.status ?? '301 or 308'} to ${action.to}`];
+      return [`action     redirect ${action.status ?? '301 or 308'} to ${shownTarget(configuration, action.to)}`];
     case 'reply':
       return [`action     reply ${action.status}, ${action.type}`];
   }
+}
+
+function shownTarget(configuration: Configuration, to: string): string {
+  return new Secrets(configuration).isInTarget(to) ? MASKED : to;
 }
 
 /** Those that differ from route to route; what the route says itself is marked. */

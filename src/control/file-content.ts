@@ -64,6 +64,12 @@ export class ContentReader {
     const hosts = this.#hosts();
     const pools = this.#pools();
     const listeners = this.#listeners();
+    const certificates = (content.certificates ?? []).map((certificate) => this.#certificate(certificate));
+    const issuance = this.#issuance();
+    const files = [
+      ...certificates.flatMap(({ certFile, keyFile, passwordFile }) => [certFile, keyFile, passwordFile]),
+      ...issuance.map(({ dns }) => (dns?.kind === 'update' ? dns.keyFile : undefined)),
+    ];
     const withBase = this.#writeBaseRoutes(hosts, publicPort);
     return {
       demo: false,
@@ -77,15 +83,16 @@ export class ContentReader {
       logLevel: content.log?.level ?? 'info',
       logFormat: content.log?.format ?? 'json',
       trustedProxies: content.trustedProxies ?? [],
-      certificates: (content.certificates ?? []).map((certificate) => this.#certificate(certificate)),
-      issuance: this.#issuance(),
+      certificates,
+      issuance,
       certsDirectory: this.#path(content.certsDirectory) ?? resolve(DEFAULT_CERTS_DIRECTORY),
       ocspStapling: content.ocspStapling ?? true,
       limits: { ...LIMITS, ...Object.fromEntries(content.limits ?? []) },
       pools,
       hosts: withBase,
       warnings: this.#warnings,
-      secrets: [...variables.secrets],
+      // A variable that is called SSL_KEY holds the name of a file, which is no secret.
+      secrets: [...variables.secrets].filter((secret) => !files.includes(resolve(dirname(this.#file), secret))),
     };
   }
 

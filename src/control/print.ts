@@ -1,8 +1,6 @@
 // The effective configuration as a file that --config reads back: everything said, secrets masked.
 
-import { fieldFlags, SECRET } from '../http/headers.ts';
 import type { Action, HeaderRules, Json, Parameters } from '../model/snapshot.ts';
-import { isSecretName, redactQuery } from '../telemetry/redact.ts';
 import type {
   Configuration,
   ConfiguredClientAuth,
@@ -13,6 +11,7 @@ import type {
   Issuance,
 } from './configuration.ts';
 import { groupLimits } from './limits.ts';
+import { Secrets } from './secrets.ts';
 import { MASKED } from './shape.ts';
 import { writeEndpoint } from './values.ts';
 import { writeYaml } from './yaml.ts';
@@ -24,16 +23,16 @@ export interface Printed {
 }
 
 export function printConfiguration(configuration: Configuration): Printed {
-  const printer = new Printer(configuration.secrets);
+  const printer = new Printer(new Secrets(configuration));
   const text = writeYaml(printer.all(configuration));
   return { text, masked: printer.masked };
 }
 
 class Printer {
   masked = 0;
-  readonly #secrets: readonly string[];
+  readonly #secrets: Secrets;
 
-  constructor(secrets: readonly string[]) {
+  constructor(secrets: Secrets) {
     this.#secrets = secrets;
   }
 
@@ -103,11 +102,10 @@ class Printer {
         return { proxy: action.pool };
       case 'files':
         return { files: { root: action.root, fallback: action.fallback } };
-      case 'redirect': {
-        const query = /\?(.*)$/.exec(action.to)?.[1] ?? '';
-        const to = redactQuery(query) === query ? action.to : this.#mask();
-        return { redirect: { to, status: action.status } };
-      }
+      case 'redirect':
+        return {
+          redirect: { to: this.#secrets.isInTarget(action.to) ? this.#mask() : action.to, status: action.status },
+        };
       case 'reply':
         return {
           reply: { status: action.status, body: action.body === '' ? undefined : action.body, type: action.type },
@@ -120,12 +118,10 @@ class Printer {
   }
 
   #parameter(key: string, value: Json): Json {
+    if (this.#secrets.isInParameter(key, value)) return this.#mask();
     if (Array.isArray(value)) return value.map((each: Json) => this.#parameter(key, each));
     if (typeof value === 'object' && value !== null) return this.#parameters(value as { readonly [key: string]: Json });
-    if (typeof value === 'boolean' || value === null || value === '') return value;
-    // A user and a password in a URL, or a JWT.
-    const tells = typeof value === 'string' && /:\/\/[^/?#]*@|eyJ/.test(value);
-    return isSecretName(key) || tells ? this.#mask() : value;
+    return value;
   }
 
   #rules(rules: HeaderRules | undefined): unknown {
@@ -141,9 +137,8 @@ class Printer {
     if (flat.length === 0) return undefined;
     const fields: [string, string][] = [];
     for (let i = 0; i < flat.length; i += 2) {
-      const name = flat[i]!;
-      const isSecret = (fieldFlags(name) & SECRET) !== 0 || isSecretName(name) || /auth|cookie/i.test(name);
-      fields.push([name, isSecret ? this.#mask() : flat[i + 1]!]);
+      const [name, value] = [flat[i]!, flat[i + 1]!];
+      fields.push([name, this.#secrets.isInField(name, value) ? this.#mask() : value]);
     }
     return Object.fromEntries(fields);
   }
@@ -153,10 +148,10 @@ class Printer {
     return MASKED;
   }
 
-  /** Without what is not said, with a dollar as the file writes it, and without what came from a file for secrets. */
+  /** Without what is not said, with a dollar as the file writes it, and without secrets, wherever they stand. */
   #shown(value: unknown): unknown {
     if (typeof value === 'string') {
-      return this.#secrets.some((secret) => value.includes(secret)) ? this.#mask() : value.replaceAll('$', '$$$$');
+      return this.#secrets.isIn(value) ? this.#mask() : value.replaceAll('$', '$$$$');
     }
     if (Array.isArray(value)) return value.map((each) => this.#shown(each));
     if (typeof value !== 'object' || value === null) return value;

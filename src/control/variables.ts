@@ -1,6 +1,7 @@
 // Variables in a file's texts: `${NAME}`, `${NAME:-default}`, `${NAME:?message}`, `$$` for a dollar, and NAME_FILE for secrets.
 
 import { readFileSync, statSync } from 'node:fs';
+import { isSecretVariable } from '../telemetry/redact.ts';
 import type { Environment } from './configuration.ts';
 import type { Problem } from './problem.ts';
 import type { Node, TextNode } from './yaml.ts';
@@ -17,7 +18,7 @@ const REFERENCE = /\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^{}$]*))?\}|)
 export class Variables {
   /** Names that a text has asked for. */
   readonly used = new Set<string>();
-  /** Texts that came from files. */
+  /** Texts that came from files, or from variables that are called secret. */
   readonly secrets = new Set<string>();
   /** What was put in, and by which name. */
   readonly #values = new Map<string, string>();
@@ -76,6 +77,7 @@ export class Variables {
     // As in a shell: with an operator an empty one counts as unset.
     if (value !== undefined && (value !== '' || operator === undefined)) {
       this.#values.set(value, name);
+      if (isSecretVariable(name) && !TELLS_NOTHING.test(value)) this.secrets.add(value);
       return value;
     }
     if (operator === ':-') return operand;

@@ -86,6 +86,11 @@ export function isSecretName(name: string): boolean {
   return name.split(/[^\w-]/).some((word) => SECRET_PART.test(word) || SECRET_WORD.test(word));
 }
 
+/** True for a variable that holds a secret by its name: `TOKEN`, `SMTP_PASS`, `SECRET_KEY_BASE`. */
+export function isSecretVariable(name: string): boolean {
+  return SECRET_PART.test(name) || /(?:^|_)(?:key|pass|passphrase|pwd|otp|auth|jwt|hmac)$/i.test(name);
+}
+
 function decodedWholly(text: string): string {
   let current = text;
   for (let i = 0; i < MAX_DECODINGS && current.includes('%'); i++) current = decoded(current);

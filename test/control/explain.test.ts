@@ -1,8 +1,13 @@
 // portico explain: the way of a request, as the configuration says it.
 
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { explanation } from '../../src/control/explain.ts';
 import { readText, SMALL } from '../support/configuration-file.ts';
+import { makeFolder } from '../support/folder.ts';
+import { LAUNCHER } from '../support/portico.ts';
 
 const configuration = readText(
   `${SMALL.replace(
@@ -63,4 +68,30 @@ t.test('what is no URL is refused', async (t) => {
   for (const url of ['', '/', 'ftp://a.example/', 'https://', 'https://u@a.example/', 'a b']) {
     t.throws(() => explanation(url, configuration), { message: /is no URL of a site/ }, url);
   }
+});
+
+t.test('no secret is told', async (t) => {
+  const folder = makeFolder(t, 'explain');
+  const file = join(folder, 'portico.yaml');
+  const token = join(folder, 'token');
+  writeFileSync(token, 'hunter2-token\n');
+  mkdirSync(join(folder, 'hunter2-token'));
+  writeFileSync(join(folder, 'hunter2-token', 'index.html'), '');
+  const routes = `      - path: /query
+        redirect: { to: "https://b.example/?token=\${WORD}" }
+      - path: /path
+        redirect: { to: "https://b.example/\${TOKEN}/" }
+      - path: /files
+        files: { root: "${join(folder, '${TOKEN}')}" }
+      - proxy: backend
+`;
+  writeFileSync(file, SMALL.replace('      - proxy: backend\n', routes));
+  const told = (path: string) => {
+    const args = [LAUNCHER, 'explain', `https://a.example${path}`, '--config', file];
+    const env = { ...process.env, TOKEN_FILE: token, WORD: 'hunter2-word' };
+    return spawnSync(process.execPath, args, { env, encoding: 'utf8' });
+  };
+  t.match(told('/query'), { status: 0, stdout: /^action {5}redirect 301 or 308 to \(secret, not shown\)$/m });
+  t.match(told('/path'), { status: 0, stdout: /^action {5}redirect 301 or 308 to \(secret, not shown\)$/m });
+  t.match(told('/files'), { status: 0, stdout: /^action {5}files of \S+\/\*\*\*/m });
 });

@@ -1,5 +1,7 @@
 // validate -T: what is printed is read back to the same snapshot, and no secret is in it.
 
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import type { Configuration } from '../../src/control/configuration.ts';
@@ -7,6 +9,7 @@ import { readEnvironment } from '../../src/control/environment.ts';
 import { readConfiguration } from '../../src/control/file.ts';
 import { printConfiguration } from '../../src/control/print.ts';
 import { changed, problemsIn, readText } from '../support/configuration-file.ts';
+import { makeFolder } from '../support/folder.ts';
 
 const snapshotOf = (configuration: Configuration) =>
   compile(configuration, { generation: 1, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) });
@@ -104,3 +107,43 @@ t.test('what came from a file for secrets is masked wherever it stands', async (
   t.notMatch(text, 'hunter2');
   t.equal(masked, 1);
 });
+
+t.test('a file for secrets that is JSON is masked as a whole, and as a part', async (t) => {
+  const file = join(makeFolder(t, 'secrets'), 'json');
+  writeFileSync(file, '{"inner": ["hunter2", 31337], "more": {"plain": "hunter2"}}\n');
+  const parameters = `        parameters:
+          script:
+            WHOLE: \${JS}
+            TEXT: "\${JS}"
+            PART:
+              - \${JS}
+              - shown
+            NUMBER: \${PIN}
+            OTHER: \${OTHER}`;
+  const text = changed('- proxy:', `      - proxy: backend\n${parameters}`);
+  const pin = join(makeFolder(t, 'secrets'), 'pin');
+  writeFileSync(pin, '987654321');
+  const { text: printed, masked } = printConfiguration(
+    readText(text, { JS_FILE: file, PIN_FILE: pin, OTHER: '{"also": "shown"}' }),
+  );
+  t.equal(masked, 4);
+  t.notMatch(printed, /hunter2|31337|inner|987654321/);
+  t.match(printed, /- \(secret, not shown\)\n +- shown\n/);
+  t.match(printed, 'also: shown');
+});
+
+t.test(
+  'what came from a variable that is called secret is masked wherever it stands, but not the name of a file',
+  async (t) => {
+    const route = `      - proxy: backend
+        request: { set: { X-Env: "\${MY_PASSWORD}" } }
+      - path: /out
+        redirect: { to: "https://x.example/\${SMTP_PASS}/" }`;
+    const text = changed('- proxy:', route).replace('a.key', '${SSL_KEY}');
+    const variables = { MY_PASSWORD: 'hunter2', SMTP_PASS: 'hunter3', SSL_KEY: '/run/secrets/key' };
+    const { text: printed, masked } = printConfiguration(readText(text, variables));
+    t.equal(masked, 2);
+    t.notMatch(printed, /hunter/);
+    t.match(printed, 'key: /run/secrets/key');
+  },
+);

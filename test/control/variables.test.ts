@@ -68,6 +68,12 @@ t.test('all parts of a tree, keys too', async (t) => {
   });
 });
 
+t.test('what a variable holds that is called secret is one', async (t) => {
+  const environment = { SMTP_PASSWORD: 'hunter2', API_KEY: 'k-1234', SIGN_KEY: '1234', NAME: 'plain', TOKEN: 'unused' };
+  const { variables } = expand('${SMTP_PASSWORD} ${API_KEY} ${SIGN_KEY} ${NAME}', environment);
+  t.strictSame([...variables.secrets], ['hunter2', 'k-1234'], 'not what is too short to be one');
+});
+
 t.test('NAME_FILE: a secret from a file, less its last line end', async (t) => {
   const folder = makeFolder(t, 'secrets');
   const file = join(folder, 'token');

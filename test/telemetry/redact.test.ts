@@ -1,7 +1,7 @@
 // Redaction: secrets do not reach a log by a query or a path, however they are encoded, and the rest stays readable.
 
 import t from 'tap';
-import { redactPath, redactQuery } from '../../src/telemetry/redact.ts';
+import { isSecretVariable, redactPath, redactQuery } from '../../src/telemetry/redact.ts';
 
 t.test('what tells something and hides nothing stays byte for byte', async (t) => {
   const queries = [
@@ -167,4 +167,11 @@ t.test('secrets in a path are masked', async (t) => {
   t.equal(redactPath('/share/eyJhbGciOiJIUzI1NiJ9.e30.c2ln/view'), '/share/***/view');
   t.equal(redactPath('https://user:s3cr3t@a.example/x@y'), 'https://***@a.example/x@y');
   t.equal(redactPath('user:s3cr3t@a.example:443'), '***@a.example:443');
+});
+
+t.test('variables that are called secret', async (t) => {
+  for (const name of ['TOKEN', 'SMTP_PASSWORD', 'smtp_pass', 'SECRET_KEY_BASE', 'SSL_KEY', 'KEY', 'ACME_EAB_HMAC'])
+    t.ok(isSecretVariable(name), name);
+  for (const name of ['TENANT', 'KEYBOARD', 'MONKEY', 'ADMIN_EMAIL', 'COUNTRY_CODE', 'BYPASS', 'PASSAGE'])
+    t.notOk(isSecretVariable(name), name);
 });
