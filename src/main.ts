@@ -42,6 +42,8 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
   const { command, operand, more, config, print, passwordFile, takeover } = parsed;
+  // To run writes by its log, which loses no more than lines.
+  if (command !== 'run') process.stdout.on('error', onUnwritten);
   switch (command) {
     case 'help':
       process.stdout.write(USAGE);
@@ -75,6 +77,13 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write(`portico: there is no command "${command}"\n\n${USAGE}`);
       return 2;
   }
+}
+
+/** Who reads may leave before we are done, as `head` does. */
+function onUnwritten(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`portico: standard output could not be written: ${error.message}\n`);
+  process.exitCode = 1;
 }
 
 function parse(argv: readonly string[]): Arguments | string {

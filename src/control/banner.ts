@@ -4,6 +4,7 @@ import { namesOf } from './compile.ts';
 import type { Configuration } from './configuration.ts';
 import type { LocalCertificate } from './local-authority.ts';
 
+/** Without its last newline. */
 export function banner(configuration: Configuration, local: LocalCertificate): string {
   const [frontend, backend] = namesOf(configuration);
   const { publicPort: https, admin } = configuration;
@@ -23,6 +24,5 @@ Import it into your browser to be rid of the warning, or try:
   curl --cacert ${local.authorityFile} https://${backend}:${https}/
 
 Stop with Ctrl-C. Below is the log, one JSON line for each request.
-
 `;
 }

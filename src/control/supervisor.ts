@@ -38,7 +38,8 @@ const DRAIN_DELAY = 250;
  */
 export async function supervise(source: Source, takesOver: boolean, signals: Signals): Promise<number> {
   const first = source.load();
-  const log = createLog(first.logLevel, descriptorSink(1));
+  const sink = descriptorSink(1);
+  const log = createLog(first.logLevel, sink);
   const takeover = takesOver ? await findRunning(first, log) : undefined;
   let demo: OpenDemo | undefined;
   try {
@@ -48,7 +49,7 @@ export async function supervise(source: Source, takesOver: boolean, signals: Sig
     const door = new Supervisor(complete(first), () => complete(source.load()), log);
     signals.stop.heed((signal) => door.stop(signal));
     if (await door.start(takeover)) {
-      if (demo !== undefined) process.stdout.write(banner(first, demo.local));
+      if (demo !== undefined) sink.put(banner(first, demo.local));
       log.info('ready', {
         ...(source.file === undefined ? {} : { config: source.file }),
         ...Object.fromEntries(first.listeners.map(({ name, port }) => [`${name}_port`, port])),

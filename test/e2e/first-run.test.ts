@@ -1,14 +1,16 @@
 // A first run: the demo opens by itself and says what runs where; what is wrong is said at once, with what to change.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { makeFolder } from '../support/folder.ts';
 import { httpsGet } from '../support/https-get.ts';
 import { LAUNCHER, startPortico } from '../support/portico.ts';
 import { freePort } from '../support/ports.ts';
-import { startProcess } from '../support/process.ts';
+import { answersOnUrl, startProcess } from '../support/process.ts';
+import { makeTestCertificate } from '../support/tls.ts';
 
 /** Runs a command of the program to its end. */
 async function runOnce(t: Test, args: readonly string[], env: Readonly<Record<string, string>>) {
@@ -41,6 +43,40 @@ t.test('without any variable the demo opens, on its own certificate, and says wh
   const after = await runOnce(t, ['healthcheck'], { ADMIN_PORT: String(door.adminPort) });
   t.equal(after.code, 1);
   t.match(after.stderr, 'not ready');
+});
+
+/** With a standard output that nobody reads any more. */
+const unread = (words: string, more: string) =>
+  `{ sleep 0.5; ${words} "${process.execPath}" "${LAUNCHER}" ${more}; } | :`;
+
+t.test('who reads may leave before all is said', async (t) => {
+  const pair = await makeTestCertificate(makeFolder(t), ['a.test']);
+  const sites = { FRONTEND_DNS: 'a.test', FRONTEND_SERVICE: 'a', BACKEND_SERVICE: 'b' };
+  const env = { ...sites, SSL_CRT: pair.certificateFile, SSL_KEY: pair.keyFile };
+  for (const command of ['schema', 'help', 'validate -T']) {
+    const args = ['-c', unread('', `${command}; echo $? >&2`)];
+    const process_ = await startProcess(t, { command: 'sh', args, env, cwd: makeFolder(t) });
+    await process_.exited;
+    t.match(process_.stderr(), /^(?:(?:warning|note): .*\n)*0\n$/, command);
+  }
+});
+
+t.test('what cannot be written is a failure, told in one line', { skip: !existsSync('/dev/full') }, async (t) => {
+  const args = ['-c', `"${process.execPath}" "${LAUNCHER}" schema > /dev/full`];
+  const process_ = await startProcess(t, { command: 'sh', args, cwd: makeFolder(t) });
+  t.match(await process_.exited, { code: 1 });
+  t.match(process_.stderr(), /^portico: standard output could not be written: ENOSPC.*\n$/);
+});
+
+t.test('the demo serves also when nobody reads what it says', async (t) => {
+  const ADMIN_PORT = String(await freePort());
+  const env = { HTTP_PORT: String(await freePort()), HTTPS_PORT: String(await freePort()), ADMIN_PORT, WORKERS: '1' };
+  const isReady = () => answersOnUrl(`http://127.0.0.1:${ADMIN_PORT}/readyz`);
+  const args = ['-c', unread('exec', 'run')];
+  const door = await startProcess(t, { command: 'sh', args, env, cwd: makeFolder(t), isReady });
+  await sleep(500);
+  t.ok(await isReady());
+  t.equal(door.stderr(), '');
 });
 
 t.test('a taken port is an error that names the port and the variable, for each listener', async (t) => {
