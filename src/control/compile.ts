@@ -41,7 +41,7 @@ export function compile(configuration: Configuration, materials: Materials): Sna
   const { limits } = configuration;
   return freeze({
     generation: materials.generation,
-    listeners: configuration.listeners.map(({ setting: _, ...listener }) => listener),
+    listeners: configuration.listeners.map(({ setting: _, addressSetting: __, ...listener }) => listener),
     hosts: configuration.hosts.map((host) => compileHost(host, limits, materials.clientTrusts)),
     pools: compilePools(configuration, materials.authorities),
     certificates: materials.certificates,

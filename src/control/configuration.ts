@@ -59,13 +59,17 @@ export interface Setting {
 }
 
 export interface ConfiguredListener extends Listener {
+  /** Of the port. */
   readonly setting: Setting;
+  readonly addressSetting: Setting;
 }
 
 export interface AdminAddress {
   readonly address: string;
   readonly port: number;
+  /** Of the port. */
   readonly setting: Setting;
+  readonly addressSetting: Setting;
 }
 
 export interface CertificatePair {

@@ -18,8 +18,6 @@ import type {
   ConfiguredPool,
   ConfiguredRoute,
   Environment,
-  Reach,
-  Sought,
 } from './configuration.ts';
 import {
   apiBaseRoute,
@@ -33,6 +31,7 @@ import {
 import { ACME_SWITCHES, ACME_VARIABLES, readIssuance } from './issuers.ts';
 import { LIMIT_SETTINGS } from './limits.ts';
 import { ConfigError } from './problem.ts';
+import { reachOf } from './reach.ts';
 import { isEverybody } from './values.ts';
 import { VariableReader } from './variable-reader.ts';
 
@@ -41,6 +40,7 @@ const DROP_IN: readonly string[] = [
   'FRONTEND_DNS',
   'FRONTEND_SERVICE',
   'FRONTEND_ROOT',
+  'FRONTEND_HOST',
   'BACKEND_DNS',
   'BACKEND_SERVICE',
   'SSL_CRT',
@@ -51,7 +51,7 @@ const DROP_IN: readonly string[] = [
 const OTHERS: readonly string[] = [
   ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
   ...['TRUSTED_PROXIES', 'PROXY_PROTOCOL_FROM', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT', 'CERTS_DIR', 'OCSP_STAPLING'],
-  ...['FRONTEND_HOST', 'FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
+  ...['FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
   ...ACME_VARIABLES,
   ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
 ];
@@ -62,7 +62,6 @@ export const DEMO_BACKEND = 'api-toucan.localhost';
 
 /** Where SO_REUSEPORT spreads connections over the workers; elsewhere one worker serves. */
 const SHARES_PORTS = process.platform === 'linux';
-export const DEFAULT_ADMIN_PORT = 9180;
 /** Relative to the working directory. */
 export const DEFAULT_CERTS_DIRECTORY = 'certs';
 export const DEFAULT_WORKERS = SHARES_PORTS ? availableParallelism() : 1;
@@ -103,9 +102,10 @@ export function readEnvironment(environment: Environment): Configuration {
   const demo = DROP_IN.every((name) => reader.text(name) === undefined);
   const httpPort = reader.port('HTTP_PORT', 7000);
   const httpsPort = reader.port('HTTPS_PORT', 8000);
-  const reach = readReach(reader);
+  const reach = reachOf(reader);
   reader.mustDiffer({ HTTP_PORT: httpPort, HTTPS_PORT: httpsPort, ADMIN_PORT: reach.admin.port });
-  const listener = { ...LISTENER, address: reader.address('LISTEN_HOST'), ...readSenders(reader) };
+  const addressSetting = variable('LISTEN_HOST');
+  const listener = { ...LISTENER, address: reader.address('LISTEN_HOST'), addressSetting, ...readSenders(reader) };
   // Nothing maps the demo's ports: the public port is the one that is bound.
   const publicPort = reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443);
   const sites = demo ? demoSites(reader) : readSites(reader);
@@ -144,21 +144,6 @@ export function readEnvironment(environment: Environment): Configuration {
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   if (writesParameters) reader.warnings.push(...warnOfParameters(sites, parameters, configuration));
   return configuration;
-}
-
-/** Where the instance that runs by these variables is to be sought. */
-export function readEnvironmentReach(environment: Environment): Sought {
-  const reader = new VariableReader(environment);
-  const reach = readReach(reader);
-  return { ...reach, doubt: reader.problems.length === 0 ? undefined : new ConfigError(reader.problems) };
-}
-
-function readReach(reader: VariableReader): Reach {
-  const port = reader.port('ADMIN_PORT', DEFAULT_ADMIN_PORT);
-  return {
-    admin: { address: reader.address('ADMIN_HOST') ?? '127.0.0.1', port, setting: variable('ADMIN_PORT') },
-    controlSocket: reader.file('PORTICO_SOCKET'),
-  };
 }
 
 /** What variables do not say. */

@@ -18,10 +18,11 @@ import type {
   Reach,
   Setting,
 } from './configuration.ts';
-import { DEFAULT_ADMIN_PORT, DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS, EVERYBODY } from './environment.ts';
+import { DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS, EVERYBODY } from './environment.ts';
 import type { FORMAT } from './file-format.ts';
 import { apiBaseRoute, leadsToRoute, parameterRemarks, rootProblem, withBaseRoute } from './frontend-root.ts';
 import { DEFAULT_DIRECTORY, defaultChallenges, problemOfName, readDirectory, rehearsalOf } from './issuers.ts';
+import { DEFAULT_ADMIN_PORT } from './reach.ts';
 import type { Place, Placed } from './shape.ts';
 import { isEverybody } from './values.ts';
 import type { Variables } from './variables.ts';
@@ -180,13 +181,13 @@ export class ContentReader {
       if (placed === undefined) continue;
       const { kind, address, port, tls, proxyProtocol } = placed.value;
       if (tls !== undefined && kind !== 'tls') tls.at.problem('belongs to a listener of kind tls', 'leave it out');
-      const other = found.find((each) => each.port === port.value && meet(each.address, address));
+      const other = found.find((each) => each.port === port.value && meet(each.address, address?.value));
       if (other !== undefined) {
         port.at.problem(
           `is ${port.value}, the same port as that of ${other.name}`,
           'give each listener a port of its own',
         );
-      } else if (port.value === adminPort && meet(address, admin?.address ?? '127.0.0.1')) {
+      } else if (port.value === adminPort && meet(address?.value, admin?.address?.value ?? '127.0.0.1')) {
         port.at.problem(`is ${port.value}, the same port as that of admin`, 'give each listener a port of its own');
       }
       if (kind === 'tls' && certificates === undefined && acme === undefined) {
@@ -196,7 +197,8 @@ export class ContentReader {
       const senders = proxyProtocol?.from;
       if (senders?.value.some(isEverybody)) this.#warn(senders.at, EVERYBODY);
       found.push({
-        ...{ name, kind, address, port: port.value, setting: settingAt(port.at, this.#file, name) },
+        ...{ name, kind, address: address?.value, addressSetting: settingAt(address?.at, this.#file, name) },
+        ...{ port: port.value, setting: settingAt(port.at, this.#file, name) },
         ...{ tlsPolicy: tls?.value.policy ?? 'intermediate', strictSni: tls?.value.strictSni ?? false },
         ...(senders === undefined ? {} : { proxyProtocol: senders.value }),
       });
@@ -416,7 +418,8 @@ function meet(one: string | undefined, other: string | undefined): boolean {
 export function adminOf(file: string, admin: Content['admin']): Pick<Reach, 'admin'> {
   return {
     admin: {
-      address: admin?.address ?? '127.0.0.1',
+      address: admin?.address?.value ?? '127.0.0.1',
+      addressSetting: settingAt(admin?.address?.at, file, 'admin.address'),
       port: admin?.port?.value ?? DEFAULT_ADMIN_PORT,
       setting: settingAt(admin?.port?.at, file, 'admin.port'),
     },

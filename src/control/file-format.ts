@@ -57,7 +57,7 @@ const LISTENER = object({
     'tls serves HTTP/1.1 and HTTP/2 over TLS, plain serves without TLS, redirect sends to HTTPS',
   ),
   port: required(placed(port), 'The port to bind'),
-  address: optional(address, 'The address to bind; all addresses without it'),
+  address: optional(placed(address), 'The address to bind; all addresses without it'),
   tls: optional(
     placed(
       object({
@@ -85,7 +85,7 @@ const LISTENER = object({
 });
 
 const ADMIN = object({
-  address: optional(address, 'The address of health and metrics; 127.0.0.1 without it'),
+  address: optional(placed(address), 'The address of health and metrics; 127.0.0.1 without it'),
   port: optional(placed(port), 'Their port; 9180 without it'),
 });
 

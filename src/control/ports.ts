@@ -1,6 +1,7 @@
 // Ports: found out before anything starts whether they can be bound, so that the error names the setting to change.
 
 import { createServer } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Setting } from './configuration.ts';
 import { ConfigError, type Problem } from './problem.ts';
 
@@ -8,7 +9,9 @@ import { ConfigError, type Problem } from './problem.ts';
 export const SHARES_PORTS = process.platform === 'linux';
 
 export interface WantedPort {
+  /** Of the port. */
   readonly setting: Setting;
+  readonly addressSetting: Setting;
   readonly address: string | undefined;
   readonly port: number;
 }
@@ -22,7 +25,9 @@ export async function checkPorts(wanted: readonly WantedPort[], ours: readonly n
   for (const each of wanted) {
     const error = await bindOnce(each);
     if (error === undefined || (error.code === 'EADDRINUSE' && ours.includes(each.port))) continue;
-    problems.push(portProblem(each, error));
+    const problem = portProblem(each, error);
+    // An address that several ports share is told once.
+    if (!problems.some((other) => isDeepStrictEqual(other, problem))) problems.push(problem);
   }
   if (problems.length > 0) throw new ConfigError(problems);
 }
@@ -35,7 +40,7 @@ export async function tryPort(wanted: WantedPort): Promise<Problem | undefined> 
 
 /** The system's error in words. */
 export function portProblem(
-  { setting: { place, name }, address, port }: WantedPort,
+  { setting: { place, name }, addressSetting, address, port }: WantedPort,
   error: NodeJS.ErrnoException,
 ): Problem {
   const where = `${address === undefined ? '' : `${address} `}port ${port}`;
@@ -50,8 +55,8 @@ export function portProblem(
       return { place, message: `${where} needs privileges`, hint: `set ${name} to a port above 1023` };
     case 'EADDRNOTAVAIL':
       return {
-        place,
-        message: `${where}: this machine has no such address`,
+        place: addressSetting.place,
+        message: `${address}: this machine has no such address`,
         hint: 'give an address of this machine, or leave it out',
       };
     default:

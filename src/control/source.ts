@@ -1,8 +1,9 @@
 // Where the configuration comes from: a file, or the environment alone.
 
 import type { Configuration, Environment, Sought } from './configuration.ts';
-import { readEnvironment, readEnvironmentReach } from './environment.ts';
+import { readEnvironment } from './environment.ts';
 import { readConfigurationFile, readReach } from './file.ts';
+import { readEnvironmentReach } from './reach.ts';
 
 export interface Source {
   /** undefined: the environment. */

@@ -1,5 +1,6 @@
 // The environment's variables: what each means, what is wrong with a wrong one, and all that is wrong at once.
 
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import t, { type Test } from 'tap';
@@ -93,6 +94,7 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
       tlsPolicy: 'intermediate',
       strictSni: false,
       setting: { place: 'HTTPS_PORT', name: 'HTTPS_PORT' },
+      addressSetting: { place: 'LISTEN_HOST', name: 'LISTEN_HOST' },
     },
     {
       name: 'http',
@@ -102,9 +104,13 @@ t.test('nothing set: the demo, on its own names and ports', async (t) => {
       tlsPolicy: 'intermediate',
       strictSni: false,
       setting: { place: 'HTTP_PORT', name: 'HTTP_PORT' },
+      addressSetting: { place: 'LISTEN_HOST', name: 'LISTEN_HOST' },
     },
   ]);
-  t.strictSame(admin, { address: '127.0.0.1', port: 9180, setting: { place: 'ADMIN_PORT', name: 'ADMIN_PORT' } });
+  t.strictSame(admin, {
+    ...{ address: '127.0.0.1', addressSetting: { place: 'ADMIN_HOST', name: 'ADMIN_HOST' } },
+    ...{ port: 9180, setting: { place: 'ADMIN_PORT', name: 'ADMIN_PORT' } },
+  });
   t.match(hosts, [
     {
       name: 'toucan.localhost',
@@ -155,6 +161,16 @@ t.test(
     ]);
   },
 );
+
+t.test('the variables of which the README says so mean the drop-in, each by itself', async (t) => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, table] =
+    /Any of the first nine set, `ACME_EMAIL` or `ACME_DIRECTORY` means[\s\S]*?\n\|---.*\n([\s\S]*?)\n\n/.exec(readme)!;
+  const names = table!.split('\n').map((row) => /^\| `(\w+)/.exec(row)![1]!);
+  for (const name of [...names.slice(0, 9), 'ACME_EMAIL', 'ACME_DIRECTORY'])
+    t.throws(() => readEnvironment({ [name]: 'x' }), /(?:FRONTEND|BACKEND)_\w+ is not set/, name);
+  t.equal(names[9], 'ACME_EMAIL');
+});
 
 t.test('ports alone still mean the demo, any of the six the drop-in', async (t) => {
   t.match(read({ HTTPS_PORT: '8443', HTTP_PORT: '8080', ADMIN_PORT: '1', LOG_LEVEL: 'warn' }), {

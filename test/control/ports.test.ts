@@ -20,7 +20,10 @@ const problemsOf = (...wanted: Wanted[]): Promise<readonly Problem[]> => problem
 
 async function problemsBeside(ours: readonly number[], ...wanted: Wanted[]): Promise<readonly Problem[]> {
   try {
-    const ports = wanted.map(([name, address, port]) => ({ setting: { place: name, name }, address, port }));
+    const ports = wanted.map(([name, address, port]) => ({
+      ...{ setting: { place: name, name }, addressSetting: { place: `${name}'s host`, name } },
+      ...{ address, port },
+    }));
     await checkPorts(ports, ours);
     return [];
   } catch (error) {
@@ -75,21 +78,32 @@ t.test('a port that is ours may be taken, but its address is looked at', async (
     ),
     [
       { place: 'C', message: /is taken by another process/ },
-      { place: 'D', message: /this machine has no such address/ },
+      { place: "D's host", message: /this machine has no such address/ },
     ],
   );
 });
 
-t.test('an address that this machine does not have', async (t) => {
+t.test('this machine has no such address', async (t) => {
   // RFC 5737: for documentation, so nobody's.
   const problems = await problemsOf(['ADMIN_PORT', '192.0.2.1', await freePort()]);
-  t.match(problems, [
-    { place: 'ADMIN_PORT', message: /192\.0\.2\.1 port \d+: this machine has no such address/, hint: /address/ },
-  ]);
+  const message = '192.0.2.1: this machine has no such address';
+  t.match(problems, [{ place: "ADMIN_PORT's host", message, hint: /address/ }]);
+});
+
+t.test('an address of several ports is told once, by its own setting', async (t) => {
+  const addressSetting = { place: 'LISTEN_HOST', name: 'LISTEN_HOST' };
+  const wanted = (name: string, port: number) => ({
+    ...{ setting: { place: name, name }, port },
+    ...{ addressSetting, address: '192.0.2.1' },
+  });
+  const ports = [wanted('HTTPS_PORT', await freePort()), wanted('HTTP_PORT', await freePort())];
+  const message = /^LISTEN_HOST 192\.0\.2\.1: this machine has no such address \(give an address.*\)$/;
+  await t.rejects(checkPorts(ports), { message });
 });
 
 t.test('errors in words', async (t) => {
-  const wanted = { setting: { place: 'HTTP_PORT', name: 'HTTP_PORT' }, address: undefined, port: 80 };
+  const setting = { place: 'HTTP_PORT', name: 'HTTP_PORT' };
+  const wanted = { setting, addressSetting: setting, address: undefined, port: 80 };
   const error = (code: string) => Object.assign(new Error(`listen ${code}`), { code });
   t.strictSame(portProblem(wanted, error('EACCES')), {
     place: 'HTTP_PORT',

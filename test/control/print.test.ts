@@ -61,7 +61,7 @@ t.test('the environment, printed and read back', async (t) => {
     t.strictSame(snapshotOf(again), snapshotOf(configuration), text);
     const { workers, controlSocket } = configuration;
     t.strictSame(pathsOf(again), pathsOf(configuration), 'of the same files, wherever the printed one lies');
-    t.match(again, { workers, controlSocket, admin: { ...configuration.admin, setting: {} } });
+    t.match(again, { workers, controlSocket, admin: { ...configuration.admin, setting: {}, addressSetting: {} } });
     t.equal(printConfiguration(again).text, text, 'and printed again it is the same text');
   }
 });

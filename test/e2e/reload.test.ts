@@ -173,7 +173,7 @@ t.test('a broken file changes nothing, and says so everywhere', async (t) => {
     ],
     [
       good.replace('address: 127.0.0.1', 'address: 192.0.2.1'),
-      /portico\.yaml:5:11 listeners\.https\.port: .*this machine has no such address \(give an address/,
+      /portico\.yaml:4:14 listeners\.https\.address: .*this machine has no such address \(give an address/,
     ],
   ] as const) {
     door.write(text);
