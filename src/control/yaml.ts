@@ -1,6 +1,20 @@
 // YAML to a tree of plain nodes with places, read strictly, and plain values back to YAML.
 
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseAllDocuments, stringify } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseAllDocuments,
+  stringify,
+  visit,
+  type YAMLError,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
 import type { Problem } from './problem.ts';
 
 /** A place in the text, both from 1. */
@@ -53,7 +67,7 @@ export function readYaml(bytes: Uint8Array, file: string, problems: Problem[], s
   if (text === undefined) return undefined;
   const lines = new LineCounter();
   try {
-    const documents = parseAllDocuments(text, {
+    const documents: readonly Document.Parsed[] = parseAllDocuments(text, {
       lineCounter: lines,
       version: '1.2',
       schema: 'failsafe',
@@ -62,19 +76,17 @@ export function readYaml(bytes: Uint8Array, file: string, problems: Problem[], s
       strict: true,
       prettyErrors: false,
     });
-    const [document, second] = Array.isArray(documents) ? documents : [];
-    const errors = (Array.isArray(documents) ? documents : []).flatMap((each) => each.errors);
+    const [document, second] = documents;
+    const errors = documents.flatMap((each) => each.errors);
     let lastLine = 0;
     for (const error of errors) {
-      const { line, col } = lines.linePos(error.pos[0]);
+      const { line } = lines.linePos(error.pos[0]);
       // What follows in a line follows from its first error.
       if (line === lastLine) continue;
       lastLine = line;
-      const inFlow = text.slice(error.pos[0] - 1, error.pos[0] + 1) === '${';
-      problems.push({
-        place: `${file}:${line}:${col}`,
-        ...(inFlow ? FLOW_WORDS : wordsFor(error.code, error.message)),
-      });
+      const { offset, ...words } = explainError(error, text, documents);
+      const spot = lines.linePos(offset);
+      problems.push({ place: `${file}:${spot.line}:${spot.col}`, ...words });
     }
     if (errors.length > 0 && !salvages) return undefined;
     if (document?.contents == null) {
@@ -121,8 +133,35 @@ function placeIn(before: string, file: string): string {
   return `${file}:${lines.length}:${lines.at(-1)!.length + 1}`;
 }
 
+type Words = Pick<Problem, 'message' | 'hint'>;
+
+/** Where to look, and what for. */
+function explainError(
+  { code, message, pos }: YAMLError,
+  text: string,
+  documents: readonly Document[],
+): Words & { readonly offset: number } {
+  const [offset] = pos;
+  if (text.slice(offset - 1, offset + 1) === '${') return { offset, ...FLOW_WORDS };
+  const bracket = /^Flow (?:sequence|map) in block/.test(message) ? openBracket(offset, documents) : undefined;
+  if (bracket !== undefined) return { offset: bracket, ...OPEN_WORDS[text[bracket] as '[' | '{'] };
+  return { offset, ...wordsFor(code, message) };
+}
+
+/** The first that is not closed when the text that is for it ends here. */
+function openBracket(end: number, documents: readonly Document[]): number | undefined {
+  let found: number | undefined;
+  const onCollection = (_key: unknown, { flow, range }: YAMLMap | YAMLSeq) => {
+    if (!flow || range?.[1] !== end) return undefined;
+    found = range[0];
+    return visit.BREAK;
+  };
+  for (const document of documents) visit(document, { Collection: onCollection });
+  return found;
+}
+
 /** The parser's words, without what it quotes of the text: that may be a secret. */
-function wordsFor(code: string, message: string): Pick<Problem, 'message' | 'hint'> {
+function wordsFor(code: string, message: string): Words {
   const known = WORDS[code];
   if (known !== undefined) return known;
   if (/call stack|regular expression/.test(message)) return TOO_DEEP;
@@ -131,6 +170,10 @@ function wordsFor(code: string, message: string): Pick<Problem, 'message' | 'hin
 
 const QUOTE_HINT = 'put texts with : # { } [ ] & * ! | > % @ ` in "quotes"';
 const TOO_DEEP = { message: 'the file is nested too deeply to be read', hint: 'make it flatter' };
+const OPEN_WORDS = {
+  '[': { message: 'this [ is not closed', hint: 'end it with ], and indent what stands in it further than its key' },
+  '{': { message: 'this { is not closed', hint: 'end it with }, and indent what stands in it further than its key' },
+} as const;
 const FLOW_WORDS = {
   message: 'inside of [ ] and { } a variable has to be in quotes',
   hint: 'write "${NAME}"',

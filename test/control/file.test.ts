@@ -424,7 +424,7 @@ t.test('where an instance is reached is found in a file whatever else is wrong w
   t.strictSame(reach('admin: 7'), ['127.0.0.1', 9180, undefined]);
   t.equal(readReach(file, {}).doubt, undefined);
   t.strictSame(reach('admin: { port: 7 }\ncontrolSocket: s\nhosts: ['), ['127.0.0.1', 7, join(folder, 's')]);
-  t.match(readReach(file, {}).doubt, { message: /portico\.yaml:3:9 / });
+  t.match(readReach(file, {}).doubt, { message: /portico\.yaml:3:8 this \[ is not closed/ });
 });
 
 t.test('what a variable holds is not told, whatever is wrong with it', async (t) => {
