@@ -63,6 +63,8 @@ export async function supervise(source: Source, takesOver: boolean, signals: Sig
     takeover?.abandon();
     await demo?.close();
     await log.flush();
+    // There is no other way to end then.
+    if (sink.isStuck) process.kill(process.pid, 'SIGKILL');
   }
 }
 

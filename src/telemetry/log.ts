@@ -1,6 +1,7 @@
 // The log: JSON lines on standard output, written without ever blocking the data plane.
 
 import { constants, fstatSync, openSync, writeSync, writev } from 'node:fs';
+import { isatty } from 'node:tty';
 import type { LogLevel } from '../model/snapshot.ts';
 import { jsonLine, type Members, PIPE_BUF } from './line.ts';
 import { LineQueue } from './line-queue.ts';
@@ -62,13 +63,20 @@ const FLUSH_TIMEOUT = 2_000;
  */
 const GATHER = 5;
 
+export interface DescriptorSink extends Sink {
+  /** A write waits in the kernel, perhaps for ever: a process with such a thread does not end, not even by process.exit(). */
+  readonly isStuck: boolean;
+}
+
 /** Lines to a file descriptor: one write under way at a time, and to a pipe in pieces that several workers may write side by side. */
-export function descriptorSink(given: number): Sink {
+export function descriptorSink(given: number): DescriptorSink {
   const { descriptor, kind } = openTarget(given);
   const held = new LineQueue();
   let dropped = 0;
   /** A write is under way, or will be soon. */
   let writing = false;
+  /** One that is under way has a thread of its own. */
+  let isStuck = false;
   let gathering: NodeJS.Timeout | undefined;
   let retry = SHORTEST_RETRY;
   let idle: (() => void)[] = [];
@@ -99,9 +107,12 @@ export function descriptorSink(given: number): Sink {
       );
     }
     if (held.length === 0) rest();
-    else if (kind === 'pipe') writeToPipe();
-    else if (kind === 'file') writev(descriptor, held.peekAll(), onWritten);
-    else writev(descriptor, [held.peek(kind === 'socket' ? MAX_SOCKET_PIECE : PIPE_BUF)], onWritten);
+    else if (kind === 'ready') writeWhatFits();
+    else {
+      isStuck = true;
+      const pieces = kind === 'file' ? held.peekAll() : [held.peek(kind === 'socket' ? MAX_SOCKET_PIECE : PIPE_BUF)];
+      writev(descriptor, pieces, onWritten);
+    }
   }
 
   function rest(): void {
@@ -110,8 +121,8 @@ export function descriptorSink(given: number): Sink {
     idle = [];
   }
 
-  /** All that the pipe takes now: a turn may bring more lines than fit one piece. */
-  function writeToPipe(): void {
+  /** All that is taken now: a turn may bring more lines than fit one piece. */
+  function writeWhatFits(): void {
     while (held.length > 0) {
       const piece = held.peek(PIPE_BUF);
       let written = piece.length;
@@ -127,6 +138,7 @@ export function descriptorSink(given: number): Sink {
   }
 
   function onWritten(error: NodeJS.ErrnoException | null, written: number, pieces: readonly Buffer[]): void {
+    isStuck = false;
     if (error !== null && isFull(error)) return tryAgain();
     retry = SHORTEST_RETRY;
     held.drop(error === null ? written : pieces.reduce((sum, { length }) => sum + length, 0));
@@ -154,7 +166,13 @@ export function descriptorSink(given: number): Sink {
     });
   }
 
-  return { put, flush };
+  return {
+    put,
+    flush,
+    get isStuck() {
+      return isStuck;
+    },
+  };
 }
 
 /** The reader is slow, or the disk or a user's part of it is full; all else does not pass. */
@@ -164,25 +182,25 @@ const isFull = (error: NodeJS.ErrnoException) => FULL.includes(error.code);
 
 interface Target {
   readonly descriptor: number;
-  /** A write to a pipe never waits, so that it needs no thread; to all but a file several processes may write at once. */
-  readonly kind: 'file' | 'pipe' | 'socket' | 'other';
+  /** What is `ready` never waits, so that it needs no thread: pipes, terminals. To all but a file several processes may write at once. */
+  readonly kind: 'file' | 'ready' | 'socket' | 'other';
 }
 
 /**
- * A pipe is opened anew, because a write to a full one would hold a thread in the kernel, and a process with such a thread
- * does not end, not even by process.exit(). Anew, because O_NONBLOCK on what we share with others would be theirs too.
+ * A pipe is opened anew, and a terminal, because a write to a full one, or to one that was stopped by Ctrl-S, would hold a thread in the
+ * kernel. Anew, because O_NONBLOCK on what we share with others would be theirs too. A socket cannot be.
  */
 function openTarget(given: number): Target {
   try {
     const stats = fstatSync(given);
     if (stats.isFile()) return { descriptor: given, kind: 'file' };
     if (stats.isSocket()) return { descriptor: given, kind: 'socket' };
-    if (stats.isFIFO()) {
-      const descriptor = openSync(`/proc/self/fd/${given}`, constants.O_WRONLY | constants.O_NONBLOCK);
-      return { descriptor, kind: 'pipe' };
+    if (stats.isFIFO() || isatty(given)) {
+      const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+      return { descriptor: openSync(`/proc/self/fd/${given}`, flags), kind: 'ready' };
     }
   } catch {
-    // No /proc, or a pipe that another user made: as it is.
+    // No /proc, or one that is another user's: as it is.
   }
   return { descriptor: given, kind: 'other' };
 }

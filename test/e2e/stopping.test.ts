@@ -6,10 +6,12 @@ import { createServer, type ServerResponse } from 'node:http';
 import { type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { Agent, request } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
 import { httpsGet } from '../support/https-get.ts';
-import { type Portico, startPortico } from '../support/portico.ts';
+import { needParts, partPath } from '../support/parts.ts';
+import { LAUNCHER, type Portico, startPortico } from '../support/portico.ts';
 import { waitFor } from '../support/ports.ts';
 import { makeTestCertificate } from '../support/tls.ts';
 
@@ -181,3 +183,29 @@ t.test(
     t.same(await door.process.exited, { code: 0, signal: null });
   },
 );
+
+/** Runs a command with a socket as its standard output, as under systemd, of which nobody reads, and passes SIGTERM on to it. */
+const UNREAD = `
+import signal, socket, subprocess, sys
+near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+child = subprocess.Popen(sys.argv[1:], stdout=near)
+signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGTERM))
+code = child.wait()
+sys.exit(code if code >= 0 else 128 - code)
+`;
+
+t.test('a log that nobody reads does not keep it from ending', async (t) => {
+  if (!needParts(t, ['python3'])) return;
+  const program = [partPath('python3'), '-c', UNREAD, process.execPath, LAUNCHER] as const;
+  for (const often of [1, 2]) {
+    const door = await startPortico(t, { DRAIN_TIMEOUT: often === 1 ? '0' : '60' }, [...program]);
+    for (let i = 0; i < 20; i++) await fetch(`http://127.0.0.1:${door.httpPort}/`, { redirect: 'manual' });
+    const started = performance.now();
+    door.process.signal('SIGTERM');
+    await sleep(300);
+    if (often === 2) door.process.signal('SIGTERM');
+    t.match(await door.process.exited, { code: 137 });
+    t.ok(performance.now() - started < 15_000, `told ${often} times`);
+  }
+});

@@ -1,6 +1,6 @@
 // The log: whole lines in order, a bounded memory when nobody reads, what was lost counted, and an end that never waits long.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs, { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createLog, descriptorSink, type Sink } from '../../src/telemetry/log.ts';
 import { makeFolder } from '../support/folder.ts';
+import { needParts, partPath } from '../support/parts.ts';
 import { waitFor } from '../support/ports.ts';
 
 /** A sink that keeps its lines. */
@@ -288,6 +289,22 @@ t.test('a reader that stands still does not keep a process from ending', async (
     clearTimeout(timer);
     t.equal(code, 0, way);
   }
+});
+
+t.test('a terminal that stands still does not keep a process from ending either', async (t) => {
+  if (!needParts(t, ['python3'])) return;
+  // What is written to a terminal that nobody reads stays there, as after Ctrl-S.
+  const run =
+    'import pty, subprocess, sys; sys.exit(subprocess.run(sys.argv[1:], stdout=pty.openpty()[1], timeout=15).returncode)';
+  const program = `
+    const { createLog, descriptorSink } = await import(process.argv[1]);
+    const log = createLog('info', descriptorSink(1));
+    for (let i = 0; i < 500; i++) log.info('x'.repeat(1000));
+    await log.flush();`;
+  const module = new URL('../../src/telemetry/log.ts', import.meta.url).href;
+  const args = ['-c', run, process.execPath, '--input-type=module', '-e', program, module];
+  const { status, stderr } = spawnSync(partPath('python3'), args, { encoding: 'utf8' });
+  t.strictSame([status, stderr], [0, '']);
 });
 
 t.test('a reader that has gone costs nothing', async (t) => {
