@@ -107,7 +107,8 @@ export class Snapshots {
     await this.#workers.replace(this.#compile(kept.configuration, files));
     this.#configuration = kept.configuration;
     this.#files = files;
-    this.certificates.take(files.certificates, this.#given);
+    // After a stop nobody would end what looks after them.
+    if (!this.#stopped) this.certificates.take(files.certificates, this.#given);
     return {
       warnings: [...kept.configuration.warnings, ...kept.warnings],
       findings: files.certificates.findings(),

@@ -98,6 +98,13 @@ t.test('SIGTERM: not ready, nothing new, GOAWAY, and what is in flight ends; exi
   t.same(await door.process.exited, { code: 0, signal: null });
 });
 
+t.test('a stop in the middle of a reload ends it all the same; exit 0', async (t) => {
+  const { door } = await open(t);
+  door.process.signal('SIGHUP');
+  t.same(await door.stop(), { code: 0, signal: null });
+  t.ok(door.logs().some((line) => line.msg === 'reloaded'));
+});
+
 t.test('past the deadline what is left is cut with an answer that says so; exit 3', async (t) => {
   const { door, held } = await open(t, { DRAIN_TIMEOUT: '1' });
   const get = startGet(door, '/held');
