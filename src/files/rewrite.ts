@@ -44,6 +44,9 @@ function parametersFor(parameters: Parameters | undefined, file: string): Rewrit
 
 /** A file of parameters is a page of text, and a page that is larger is none. */
 export const MAX_REWRITTEN = 1024 * 1024;
+/** What is said of such files; each continues the file's name. */
+export const TOO_LARGE = `is not served: it is larger than ${MAX_REWRITTEN} bytes, and parameters are to be written into it`;
+export const LARGE_PAGE = `is served as it is: it is larger than ${MAX_REWRITTEN} bytes, and no base is looked for in it`;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -57,7 +60,7 @@ export function rewriteWhole(bytes: Uint8Array, rewrite: Rewrite): Rewritten {
   try {
     text = utf8.decode(bytes);
   } catch {
-    return { bytes, remarks: ['is served as it is: it is no UTF-8'] };
+    return { bytes, remarks: ['is served as it is: it is no UTF-8 (save it as UTF-8)'] };
   }
   const written = writeParameters(rewrite.kind, text, rewrite.parameters);
   return { bytes: Buffer.from(written.text), remarks: written.remarks };

@@ -27,7 +27,15 @@ import { Kept } from './kept.ts';
 import { type Clocks, type FileFacts, type Found, type Lookup, Root } from './lookup.ts';
 import { mediaType } from './media-type.ts';
 import { type OpenFile, readWhole } from './open-file.ts';
-import { etagOfBytes, MAX_REWRITTEN, type Rewrite, rewriteOfFile, rewriteWhole } from './rewrite.ts';
+import {
+  etagOfBytes,
+  LARGE_PAGE,
+  MAX_REWRITTEN,
+  type Rewrite,
+  rewriteOfFile,
+  rewriteWhole,
+  TOO_LARGE,
+} from './rewrite.ts';
 
 export interface FileRequest {
   readonly method: string;
@@ -47,6 +55,14 @@ export interface FileAnswer {
   readonly headers: Headers;
   readonly pieces: readonly Piece[];
   readonly file: OpenFile | undefined;
+  /** Of a file that something is written into. */
+  readonly remarked?: Remarked;
+}
+
+/** What people should know of a file as it is served now: each remark continues its path. None: there is nothing to say any more. */
+export interface Remarked {
+  readonly path: string;
+  readonly remarks: readonly string[];
 }
 
 /** Why there is no file to answer with, in words for people. */
@@ -137,10 +153,17 @@ export class Files {
 
   #serve(root: Root, action: FilesAction, request: FileRequest, found: Found): Served | Promise<Served> {
     const { facts } = found;
-    const { type, isText } = this.#describe(facts);
-    const rewrite = rewriteOfFile(action, request.prefix, facts.path, type);
-    if (rewrite !== undefined && facts.size <= MAX_REWRITTEN)
-      return this.#serveRewritten(root, rewrite, request, found);
+    const rewrite = rewriteOfFile(action, request.prefix, facts.path, this.#describe(facts).type);
+    if (rewrite === undefined) return this.#serveUnchanged(root, request, found);
+    if (facts.size <= MAX_REWRITTEN) return this.#serveRewritten(root, rewrite, request, found);
+    // A frontend without its parameters is worse than none; most pages that are so large have no base.
+    if (rewrite.kind !== 'base') return { kind: 'broken', detail: `/${facts.path} ${TOO_LARGE}` };
+    return remarkOn(this.#serveUnchanged(root, request, found), { path: facts.path, remarks: [LARGE_PAGE] });
+  }
+
+  #serveUnchanged(root: Root, request: FileRequest, found: Found): Served | Promise<Served> {
+    const { facts } = found;
+    const { isText } = this.#describe(facts);
     const varies = found.siblings.size > 0 || isText;
     const coding = varies ? this.#chooseCoding(request, found, isText) : 'identity';
     const sibling = coding === 'identity' ? undefined : found.siblings.get(endingOf(coding));
@@ -271,8 +294,8 @@ export class Files {
 
   #serveRewritten(root: Root, rewrite: Rewrite, request: FileRequest, found: Found): Served | Promise<Served> {
     const { facts } = found;
-    const written = rewrite.kind === 'base' ? `base ${rewrite.prefix}` : this.#keyOf(rewrite.parameters);
-    const key = `${facts.identity}:${written}`;
+    const what = rewrite.kind === 'base' ? `base ${rewrite.prefix}` : this.#keyOf(rewrite.parameters);
+    const key = `${facts.identity}:${what}`;
     const cache = rewrite.kind === 'base' ? cacheControl(facts.path) : 'no-store';
     const kept = this.#kept.get(key);
     if (kept !== undefined) return this.#composeRewritten(request, facts, kept, cache);
@@ -281,9 +304,11 @@ export class Files {
     return readWhole({ descriptor, facts }).then(
       (read) => {
         if (read === undefined) return undefined;
-        const bytes = Buffer.from(rewriteWhole(read, rewrite).bytes);
-        this.#kept.put(key, bytes);
-        return this.#composeRewritten(request, facts, bytes, cache);
+        const { bytes, remarks } = rewriteWhole(read, rewrite);
+        const written = Buffer.from(bytes);
+        this.#kept.put(key, written);
+        const answer = this.#composeRewritten(request, facts, written, cache);
+        return { ...answer, remarked: { path: facts.path, remarks } };
       },
       (error: Error) => broken(facts, error),
     );
@@ -398,6 +423,11 @@ function empty(status: number, headers: Headers): FileAnswer {
 function broken(facts: FileFacts, error: Error): FileRefusal {
   const code = (error as NodeJS.ErrnoException).code ?? error.message;
   return { kind: 'broken', detail: `/${facts.path} cannot be read (${code})` };
+}
+
+function remarkOn(served: Served | Promise<Served>, remarked: Remarked): Served | Promise<Served> {
+  if (served instanceof Promise) return served.then((each) => remarkOn(each, remarked));
+  return served?.kind === 'answer' ? { ...served, remarked } : served;
 }
 
 /** Validators with the fields that say them. */

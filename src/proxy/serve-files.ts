@@ -1,7 +1,7 @@
 // Act by files: one exchange answered from a folder on disk.
 
 import { Sending, type SendReceiver } from '../files/send.ts';
-import type { FileAnswer, Outcome } from '../files/serve.ts';
+import type { FileAnswer, Outcome, Remarked } from '../files/serve.ts';
 import { stripPrefix } from '../http/target.ts';
 import type { Acting, Exchange } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
@@ -93,6 +93,7 @@ export class ServeFiles implements Acting, SendReceiver {
     const exchange = this.#exchange;
     switch (outcome.kind) {
       case 'answer':
+        if (outcome.remarked !== undefined) this.#remark(outcome.remarked);
         return this.#respond(outcome);
       case 'missing':
         return fail(exchange, FAILURES.noFile, outcome.detail);
@@ -101,6 +102,12 @@ export class ServeFiles implements Acting, SendReceiver {
       case 'broken':
         return fail(exchange, FAILURES.fileUnreadable, outcome.detail);
     }
+  }
+
+  #remark({ path, remarks }: Remarked): void {
+    const route = this.#route.name;
+    const messages = remarks.map((remark) => `${path} ${remark}`);
+    this.#door.notices.onChange(`${route} ${path}`, messages, { route });
   }
 
   #respond(answer: FileAnswer): void {

@@ -9,7 +9,7 @@ const SELDOM = 60_000;
 export class Notices {
   readonly #log: Log;
   readonly #now: () => number;
-  /** By subject; subjects come from the configuration and from the code, never from a client. */
+  /** By subject; subjects come from the configuration, from the code and from files that are there, never from a client. */
   readonly #last = new Map<string, string>();
   readonly #toldAt = new Map<string, number>();
 
