@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** What single files may import beyond their room. */
 const EXCEPTIONS: readonly string[] = [
   'src/control/demo-configuration.ts -> demo',
-  // The pure part of it: what a worker would write is judged before it is served.
+  // What a worker would find and write is judged before it is served, in its own way.
   'src/control/frontend-root.ts -> files',
   // The decision of a worker itself, not a copy of it: where an API_BASEROUTE or a URL would lead.
   'src/control/frontend-root.ts -> policy',

@@ -1,14 +1,20 @@
 // The frontend's folder: whether it can be served, which parameters it gets, and what is worth a word about them.
 
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { PARAMETER_FILES, readValue, writeParameters } from '../files/params.ts';
+import { type Lookup, Root } from '../files/lookup.ts';
+import { PARAMETER_FILES, readValue } from '../files/params.ts';
+import { MAX_REWRITTEN, type ParametersRewrite, rewriteWhole, TOO_LARGE } from '../files/rewrite.ts';
 import type { Json, Parameters } from '../model/snapshot.ts';
 import { findHost, findRoute } from '../policy/route.ts';
 import type { ConfiguredHost, ConfiguredRoute } from './configuration.ts';
 
 const SCRIPT_PREFIX = 'TC_PARAMS_';
 const EMBED_PREFIX = 'EMBED_PARAMS_';
+
+const LET_READ = 'let the user that runs Portico read it';
+const OUTSIDE = 'is not served: it is no file, or a symlink that leads out of the folder';
+const PUT_INSIDE = 'put the file itself into the folder';
 
 /** True for a variable that sets a parameter. */
 export function isParameterVariable(name: string): boolean {
@@ -41,22 +47,19 @@ export function rootProblem(
     const stats = statSync(folder, { throwIfNoEntry: false });
     if (stats === undefined) return { message: `is "${folder}", which is not there`, hint };
     if (!stats.isDirectory()) return { message: `is "${folder}", which is no folder`, hint };
-    const index = join(folder, 'index.html');
     if (!whole) {
       accessSync(folder, constants.R_OK | constants.X_OK);
       return undefined;
     }
-    if (statSync(index, { throwIfNoEntry: false })?.isFile() !== true) {
-      return { message: `is "${folder}", in which there is no index.html`, hint };
-    }
-    accessSync(index, constants.R_OK);
-    return undefined;
+    const index = findIn(folder, 'index.html', (found) => found);
+    if (index.kind === 'file') return undefined;
+    if (index.kind === 'broken') return { message: `is "${folder}", in which ${index.detail}`, hint: LET_READ };
+    return existsSync(join(folder, 'index.html'))
+      ? { message: `is "${folder}", whose index.html ${OUTSIDE}`, hint: PUT_INSIDE }
+      : { message: `is "${folder}", in which there is no index.html`, hint };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return {
-      message: `is "${folder}", which cannot be read (${code})`,
-      hint: 'let the user that runs Portico read it',
-    };
+    return { message: `is "${folder}", which cannot be read (${code})`, hint: LET_READ };
   }
 }
 
@@ -104,23 +107,38 @@ function isApi({ action, answers }: ConfiguredRoute): boolean {
 }
 
 /** Sentences about the parameters as they would be served from a folder. No value is in them. */
-export function parameterRemarks(root: string, parameters: Parameters): string[] {
-  const warnings: string[] = [];
-  for (const [path, kind] of Object.entries(PARAMETER_FILES)) {
-    for (const remark of remarksOn(join(root, path), kind, parameters)) warnings.push(`${path} ${remark}`);
-  }
-  return warnings;
+export function parameterRemarks(folder: string, parameters: Parameters): string[] {
+  return Object.entries(PARAMETER_FILES).flatMap(([file, kind]) => {
+    const rewrite = { kind, file, parameters };
+    const remarks = findIn(folder, file, (found, root) => remarksOn(root, found, rewrite));
+    return remarks.map((remark) => `${file} ${remark}`);
+  });
 }
 
-function remarksOn(file: string, kind: 'script' | 'embed', parameters: Parameters): readonly string[] {
-  let text: string;
+/** Looks for a file as a worker does. */
+function findIn<T>(folder: string, path: string, judge: (found: Lookup, root: Root) => T): T {
+  const root = new Root(folder, [], { now: () => performance.now(), wallNow: Date.now });
   try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // Older frontends have no embeds.
-    if (code === 'ENOENT') return kind === 'script' ? ['is not there: the frontend gets no parameters'] : [];
-    return [`cannot be read (${code})`];
+    return judge(root.find(`/${path}`), root);
+  } finally {
+    root.close();
   }
-  return writeParameters(kind, text, parameters).remarks;
+}
+
+function remarksOn(root: Root, found: Lookup, rewrite: ParametersRewrite): readonly string[] {
+  if (found.kind === 'broken') return [`is not served: ${found.detail}`];
+  if (found.kind !== 'file') {
+    if (existsSync(join(root.folder, rewrite.file))) return [`${OUTSIDE} (${PUT_INSIDE})`];
+    // Older frontends have no embeds.
+    return rewrite.kind === 'script' ? ['is not there: the frontend gets no parameters'] : [];
+  }
+  if (found.facts.size > MAX_REWRITTEN) return [`${TOO_LARGE} (move out of it what is no parameter)`];
+  const descriptor = root.open(found);
+  // It changes right now: a worker tells of what it finds.
+  if (descriptor === undefined) return [];
+  try {
+    return rewriteWhole(readFileSync(descriptor), rewrite).remarks;
+  } finally {
+    closeSync(descriptor);
+  }
 }

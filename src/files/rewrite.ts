@@ -11,9 +11,16 @@ export interface Rewritten {
   readonly remarks: readonly string[];
 }
 
+/** Parameters that are to be written into their file. */
+export interface ParametersRewrite {
+  readonly kind: 'script' | 'embed';
+  readonly file: string;
+  readonly parameters: Parameters;
+}
+
 /** What is to be written into a file. */
 export type Rewrite =
-  | { readonly kind: 'script' | 'embed'; readonly file: string; readonly parameters: Parameters }
+  | ParametersRewrite
   /** Only the prefix of the frontend, into a page. */
   | { readonly kind: 'base'; readonly prefix: string };
 

@@ -1,7 +1,8 @@
 // The frontend's folder and its parameters: read from variables, checked, compiled into the route, and warned of.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
@@ -103,10 +104,13 @@ t.test('two domains, another public port: the computed API_BASEROUTE', async (t)
 t.test('a folder that cannot be served is a problem with a place and a hint', async (t) => {
   const root = makeRoot(t);
   const empty = makeFolder(t, 'empty');
+  const linked = makeFolder(t, 'linked');
+  symlinkSync(join(root, 'index.html'), join(linked, 'index.html'));
   for (const [given, message] of [
     [join(root, 'none'), /is not there/],
     [join(root, 'index.html'), /is no folder/],
     [empty, /no index\.html/],
+    [linked, /whose index\.html is not served: it is no file, or a symlink that leads out of the folder/],
   ] as const) {
     const problems = problemsOf(given);
     t.equal(problems.length, 1);
@@ -174,6 +178,55 @@ t.test('what the files hold in the end is warned of, without values', async (t) 
   t.match(warnings.join('\n'), 'embed-params.json is served as it is: it is no valid JSON');
   t.notMatch(warnings.join(), 'hunter2');
   t.strictSame(read(makeRoot(t)).warnings, []);
+});
+
+t.test('what would keep parameters out of their files is warned of, with what to do', async (t) => {
+  const outside = join(makeFolder(t, 'outside'), 'tc-params.js');
+  writeFileSync(outside, 'window.TC_PARAMS = {};');
+  for (const [place, words] of [
+    [
+      (file: string) => writeFileSync(file, Buffer.from('// \xe9\nTC_PARAMS = {}', 'latin1')),
+      'is served as it is: it is no UTF-8 (save it as UTF-8)',
+    ],
+    [
+      (file: string) => writeFileSync(file, `TC_PARAMS = {}${' '.repeat(1_100_000)}`),
+      'is not served: it is larger than 1048576 bytes, and parameters are to be written into it (move out of it what is no parameter)',
+    ],
+    [
+      (file: string) => symlinkSync(outside, file),
+      'is not served: it is no file, or a symlink that leads out of the folder (put the file itself into the folder)',
+    ],
+    [
+      (file: string) => mkdirSync(file),
+      'is not served: it is no file, or a symlink that leads out of the folder (put the file itself into the folder)',
+    ],
+    [() => {}, 'is not there: the frontend gets no parameters'],
+  ] as const) {
+    const root = makeRoot(t);
+    rmSync(join(root, 'scripts/tc-params.js'));
+    place(join(root, 'scripts/tc-params.js'));
+    t.strictSame(read(root).warnings, [`scripts/tc-params.js ${words}`]);
+  }
+});
+
+t.test('symlinks inside of the folder are followed, as a mounted ConfigMap has them', async (t) => {
+  const root = makeRoot(t);
+  mkdirSync(join(root, '..data'));
+  for (const path of ['index.html', 'scripts/tc-params.js']) {
+    renameSync(join(root, path), join(root, '..data', basename(path)));
+    symlinkSync(join(root, '..data', basename(path)), join(root, path));
+  }
+  t.strictSame(read(root).warnings, []);
+});
+
+t.test('a pipe in the place of a file is not waited for', { skip: process.platform === 'win32' }, async (t) => {
+  const root = makeRoot(t);
+  rmSync(join(root, 'scripts/tc-params.js'));
+  execFileSync('mkfifo', [join(root, 'scripts/tc-params.js'), join(root, 'embed-params.json')]);
+  t.match(read(root).warnings, [/^scripts\/tc-params\.js is not served: it is no file/, /^embed-params\.json is not/]);
+  rmSync(join(root, 'index.html'));
+  execFileSync('mkfifo', [join(root, 'index.html')]);
+  t.match(problemsOf(root), [{ message: /whose index\.html is not served: it is no file/ }]);
 });
 
 t.test('parameters without the folder have no effect, but for REWRITE_PARAMS, and that is said', async (t) => {
