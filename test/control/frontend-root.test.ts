@@ -1,7 +1,7 @@
 // The frontend's folder and its parameters: read from variables, checked, compiled into the route, and warned of.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { compile } from '../../src/control/compile.ts';
@@ -120,6 +120,19 @@ t.test('a folder that cannot be served is a problem with a place and a hint', as
     { place: 'FRONTEND_ROOT', message: /FRONTEND_SERVICE too/ },
   ]);
   t.equal(problemsOf(empty, { FRONTEND_SERVICE: 'frontend', BACKEND_SERVICE: '' }).length, 3, 'all at once');
+});
+
+t.test('a folder that may be entered, but not read, is a problem: a worker opens it', async (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o711);
+  // Root may read all.
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid!(65_534);
+  try {
+    t.match(problemsOf(root), [{ place: 'FRONTEND_ROOT', message: /cannot be read \(EACCES\)/, hint: /let the user/ }]);
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
 });
 
 t.test('FRONTEND_ROOT alone means the drop-in, not the demo', async (t) => {
