@@ -194,7 +194,7 @@ export class Root {
     const index = name === '' ? INDEX : `${name}/${INDEX}`;
     const found = this.#lookAtFile(generation, index);
     if (found === undefined) return NOTHING;
-    return wanted.folder || name === '' ? found : FOLDER;
+    return wanted.folder ? found : FOLDER;
   }
 
   #lookAtFile(generation: Generation, path: string): Found | undefined {

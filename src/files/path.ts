@@ -6,6 +6,8 @@ export interface Wanted {
   readonly folder: boolean;
 }
 
+/** The root itself, asked for without its slash: by the prefix that it is mounted under, and nothing else. */
+const ROOT: Wanted = Object.freeze({ names: [], folder: false });
 /** A name that begins with a dot, also behind a slash that is encoded: `.git`, `.env`, `..`. */
 const DOT_NAME = /(?:[/\\]|%2f|%5c)(?:\.|%2e)/i;
 /** RFC 8615. */
@@ -18,6 +20,7 @@ const WELL_KNOWN = /^\/+\.well-known(?=\/)/;
 export function readPath(path: string): Wanted | 'hidden' | undefined {
   const question = path.indexOf('?');
   const only = question === -1 ? path : path.slice(0, question);
+  if (only === '') return ROOT;
   if (only.charCodeAt(0) !== 0x2f) return undefined;
   if (DOT_NAME.test(only.replace(WELL_KNOWN, ''))) return 'hidden';
   if (/[\\\x00-\x1f\x7f]|%(?:2f|5c|[01][0-9a-f]|7f|(?![0-9a-f]{2}))/i.test(only)) return undefined;

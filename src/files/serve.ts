@@ -39,7 +39,7 @@ import {
 
 export interface FileRequest {
   readonly method: string;
-  /** Path and query as sent, without the route's prefix. */
+  /** Path and query as sent, without the route's prefix: without any path when only that was sent. */
   readonly path: string;
   readonly prefix: string;
   readonly headers: Headers;
@@ -412,7 +412,7 @@ function redirectToFolder(request: FileRequest): FileAnswer {
   const question = request.path.indexOf('?');
   const path = question === -1 ? request.path : request.path.slice(0, question);
   const query = question === -1 ? '' : request.path.slice(question);
-  const location = `${request.prefix}/${path.replace(/^\/+/, '')}/${query}`;
+  const location = `${request.prefix}${path.replace(/^\/+/, '/')}/${query}`;
   return empty(301, ['Location', location, 'Cache-Control', 'no-cache']);
 }
 

@@ -27,7 +27,7 @@ export class ServeFiles implements Acting, SendReceiver {
     this.#exchange = exchange;
     this.#route = route;
     this.#action = action;
-    this.#path = admitted.path === '*' ? '*' : stripPrefix(admitted.path, route.prefix);
+    this.#path = pathInFolder(admitted.path, route.prefix);
   }
 
   start(): void {
@@ -130,4 +130,11 @@ export class ServeFiles implements Acting, SendReceiver {
     if (this.#exchange.answered) return;
     this.deadline = this.#door.now() + this.#route.limits.upstreamIdleTimeout;
   }
+}
+
+/** Of the prefix alone only the query stays: relative links of the index need the slash that is missing. */
+function pathInFolder(path: string, prefix: string): string {
+  if (path === '*') return path;
+  const rest = stripPrefix(path, prefix);
+  return prefix === '' || path[prefix.length] === '/' ? rest : rest.slice(1);
 }

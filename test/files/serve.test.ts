@@ -399,6 +399,8 @@ t.test('a folder is redirected to its slash, never to another host', async (t) =
   t.equal((await get('/docs/')).body.toString(), 'docs');
   const mounted = await files.answer(action, { method: 'GET', path: '/docs', prefix: '/app', headers: [] });
   t.equal(firstValue((mounted as FileAnswer).headers, 'location'), '/app/docs/');
+  const root = await files.answer(action, { method: 'GET', path: '?x=1', prefix: '/app', headers: PAGE });
+  t.equal(firstValue((root as FileAnswer).headers, 'location'), '/app/?x=1');
 });
 
 t.test('parameters are written in, with an ETag of the result, and never stored', async (t) => {

@@ -1,10 +1,10 @@
-// Serving files through a door: what is told of those that something is written into.
+// Serving files through a door: what is told of those that something is written into, and where a mounted folder is.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { Headers } from '../../src/http/headers.ts';
+import { firstValue, type Headers } from '../../src/http/headers.ts';
 import type { FilesAction } from '../../src/model/snapshot.ts';
 import { HOST, openDoor } from '../support/door.ts';
 import { makeFolder } from '../support/folder.ts';
@@ -76,4 +76,31 @@ t.test('a page that is too large to look for its base is served as it is, and th
   t.strictSame(warnings(), [
     'large.html is served as it is: it is larger than 1048576 bytes, and no base is looked for in it',
   ]);
+});
+
+t.test('a folder under a prefix is redirected to its slash, with its query, whatever its base', async (t) => {
+  for (const base of [false, true]) {
+    const { get } = await setUp(t, '/docs', { base });
+    for (const [target, location] of [
+      ['/docs', '/docs/'],
+      ['/docs?a=/x?b', '/docs/?a=/x?b'],
+    ] as const) {
+      const answer = await get(target, ['Accept', 'text/html']);
+      t.equal(answer.status, 301, target);
+      t.equal(firstValue(answer.headers, 'location'), location);
+      t.equal(firstValue(answer.headers, 'cache-control'), 'no-cache');
+    }
+    for (const target of ['/docs/', '/docs/?a', '/docs//', '/docs/index.html']) {
+      const page = await get(target);
+      t.equal(page.status, 200, target);
+      t.equal(page.body.toString(), `<base href="${base ? '/docs/' : '/'}"><a href="style.css">`);
+    }
+    t.equal((await get('/docsx')).status, 404);
+  }
+});
+
+t.test('without a prefix the root needs no other slash', async (t) => {
+  const { get } = await setUp(t, '');
+  t.equal((await get('/')).status, 200);
+  t.equal((await get('/?a=b')).status, 200);
 });
