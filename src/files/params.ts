@@ -53,13 +53,14 @@ export function writeParameters(kind: 'script' | 'embed', text: string, paramete
 }
 
 function holdsAll(object: ParameterObject, values: ReadonlyMap<string, Json>): boolean {
-  return [...values.keys()].every((key) => object.members.some((member) => member.key === key));
+  const keys = new Set(object.members.map(({ key }) => key));
+  return [...values.keys()].every((key) => keys.has(key));
 }
 
 /** What is worth a warning in a finished file. */
 function remarksOn(object: ParameterObject): string[] {
   const remarks: string[] = [];
-  const left = new Set(object.tokens.flatMap((token) => [...token.text.matchAll(PLACEHOLDER)].map((each) => each[0])));
+  const left = new Set(object.tokens.flatMap((token) => placeholdersIn(token.text).map((each) => each[0])));
   for (const placeholder of left) remarks.push(`still holds the placeholder ${placeholder}`);
   for (const key of ['USERNAME', 'PASSWORD']) {
     const filled = object.members.some((member) => member.key === key && isFilled(member.tokens));
@@ -70,7 +71,7 @@ function remarksOn(object: ParameterObject): string[] {
 
 function isFilled(tokens: readonly Token[]): boolean {
   const text = tokens.map((token) => token.text).join('');
-  return !['""', "''", '``', 'null', 'undefined', 'false'].includes(text) && text.replace(PLACEHOLDER, '') === text;
+  return !['""', "''", '``', 'null', 'undefined', 'false'].includes(text) && placeholdersIn(text).length === 0;
 }
 
 // ---- values into the text
@@ -182,13 +183,14 @@ function fillPlaceholders(
   language: Language,
 ): Edit[] {
   const replaced = new Set(object.members.filter(({ key }) => values.has(key)).flatMap(({ tokens }) => tokens));
+  const keyStarts = new Set(object.members.map(({ keyStart }) => keyStart));
   const edits: Edit[] = [];
   for (const token of object.tokens) {
     if (replaced.has(token) || token.kind === 'other') continue;
     const whole = token.kind === 'name' ? token.text : token.text.slice(1, -1);
-    const name = new RegExp(`^${PLACEHOLDER.source}$`).exec(whole)?.[1];
-    const isKey = object.members.some(({ keyStart }) => keyStart === token.start);
-    if (name !== undefined && known.has(name) && !isKey) {
+    const first = placeholdersIn(whole)[0];
+    const name = first?.[0] === whole ? first[1] : undefined;
+    if (name !== undefined && known.has(name) && !keyStarts.has(token.start)) {
       const quote = token.text[0] === "'" ? "'" : '"';
       edits.push([token.start, token.end, writeValue(known.get(name)!, quote, language)]);
     } else if (token.kind === 'string') {
@@ -200,10 +202,9 @@ function fillPlaceholders(
 
 function fillString(token: Token, known: ReadonlyMap<string, Json>): Edit[] {
   const edits: Edit[] = [];
-  for (const found of token.text.matchAll(PLACEHOLDER)) {
+  for (const found of placeholdersIn(token.text)) {
     const value = known.get(found[1]!);
-    // Behind a backslash the first byte of ours would mean something else.
-    if (value === undefined || token.text[found.index - 1] === '\\') continue;
+    if (value === undefined || isEscaped(token.text, found.index)) continue;
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     const start = token.start + found.index;
     edits.push([start, start + found[0].length, escapeString(text, token.text[0] as '"' | "'" | '`')]);
@@ -211,8 +212,22 @@ function fillString(token: Token, known: ReadonlyMap<string, Json>): Edit[] {
   return edits;
 }
 
-/** `__NAME_PLACEHOLDER__`, as the image's entrypoint looks for. */
-const PLACEHOLDER = /__([A-Za-z0-9](?:[A-Za-z0-9]|_(?!PLACEHOLDER__))*)_PLACEHOLDER__/g;
+/** Behind a backslash that is none itself the first byte of ours would mean something else. */
+function isEscaped(text: string, at: number): boolean {
+  let start = at;
+  while (text[start - 1] === '\\') start--;
+  return (at - start) % 2 === 1;
+}
+
+/**
+ * `__NAME_PLACEHOLDER__`, as the image's entrypoint looks for. What begins like one and does not end like one is matched to its end, too:
+ * nothing inside of it can be one, and looked at from each of its places it would take quadratic time.
+ */
+const PLACEHOLDER = /__([A-Za-z0-9](?:[A-Za-z0-9]|_(?!PLACEHOLDER__))*)(_PLACEHOLDER__)?/g;
+
+function placeholdersIn(text: string): RegExpExecArray[] {
+  return [...text.matchAll(PLACEHOLDER)].filter((each) => each[2] !== undefined);
+}
 
 function writeKey(key: string, style: Style, language: Language): string {
   // In JavaScript this one is no key but the prototype, quoted or not.

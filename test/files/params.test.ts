@@ -76,6 +76,39 @@ t.test('placeholders inside of other values are filled, those without a value ar
   ]);
 });
 
+t.test('behind a backslash a placeholder is filled when that backslash is escaped itself', async (t) => {
+  const base = String.raw`TC_PARAMS = { A: "C:\\__X_PLACEHOLDER__", B: "\__X_PLACEHOLDER__", C: '\\\__X_PLACEHOLDER__', D: "\\\\__X_PLACEHOLDER__" };`;
+  const parameters = { script: { X: 'ten' }, embed: { X: 'ten' } };
+  const { text, remarks } = writeParameters('script', base, parameters);
+  t.equal(
+    text,
+    String.raw`TC_PARAMS = { A: "C:\\ten", B: "\__X_PLACEHOLDER__", C: '\\\__X_PLACEHOLDER__', D: "\\\\ten", X: "ten" };`,
+  );
+  t.strictSame(remarks, ['still holds the placeholder __X_PLACEHOLDER__']);
+  t.equal(
+    writeParameters('embed', '{"X":"","A":"C:\\\\__X_PLACEHOLDER__"}', parameters).text,
+    '{"X":"ten","A":"C:\\\\ten"}',
+  );
+});
+
+t.test('what only begins like a placeholder is none, and what follows it is one', async (t) => {
+  const base =
+    'TC_PARAMS = { A: "__a__b", B: "__a__X_PLACEHOLDER__", C: "__a-__X_PLACEHOLDER__", D: "___X_PLACEHOLDER__" };';
+  const { text } = writeParameters('script', base, { script: { X: '1', a__X: '2' }, embed: {} });
+  t.match(text, 'A: "__a__b", B: "2", C: "__a-1", D: "_1"');
+});
+
+t.test('a file as large as is rewritten takes no long time, whatever is in it', async (t) => {
+  const length = 50_000;
+  const members = Array.from({ length }, (_, i) => `a${i}:"b"`).join(',');
+  for (const text of [`TC_PARAMS={${members}}`, `TC_PARAMS={A:"${'__a'.repeat(6 * length)}"}`]) {
+    const before = performance.now();
+    t.strictSame(writeParameters('script', text, { script: { B: 'x', C: 'y' }, embed: {} }).remarks, []);
+    // Of a quadratic reading it was 10 s and more.
+    t.ok(performance.now() - before < 5_000);
+  }
+});
+
 t.test('nothing to set: byte for byte the same', async (t) => {
   t.equal(writeParameters('script', SCRIPT, NONE).text, SCRIPT);
 });
