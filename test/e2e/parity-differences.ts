@@ -11,6 +11,8 @@ export interface KnownDifference {
   readonly cases?: readonly string[];
   readonly mode?: 'two domains' | 'one domain';
   readonly protocol?: 'HTTP/1.1' | 'HTTP/2';
+  /** Caddy does so in some runs only: it need not occur. */
+  readonly byChance?: true;
   readonly reason: string;
 }
 
@@ -517,7 +519,7 @@ const PREFIXES: readonly KnownDifference[] = [
       ['client status', '400', '200'],
       ['upstream asked', 'nobody', 'frontend'],
       ['client body', '', 'here\n'],
-      ['client field content-length', ABSENT, '5'],
+      ['client field content-length', /^(?:0|\(none\))$/, '5'],
       ['client field content-type', ABSENT, 'text/plain; charset=utf-8'],
       ['client field date', '{now}', /1994/],
     ] as const
@@ -534,9 +536,18 @@ const PREFIXES: readonly KnownDifference[] = [
     place: 'client field transfer-encoding',
     caddy: 'chunked',
     portico: ABSENT,
-    cases: ['frontend: prefix /_api%2Fx', 'backend: gzip for whom did not ask'],
+    cases: ['backend: gzip for whom did not ask'],
     protocol: 'HTTP/1.1',
-    reason: 'as said above: Caddy answers by itself, and unpacks',
+    reason: 'as said above: Caddy unpacks',
+  },
+  {
+    place: 'client field transfer-encoding',
+    caddy: 'chunked',
+    portico: ABSENT,
+    cases: ['frontend: prefix /_api%2Fx'],
+    protocol: 'HTTP/1.1',
+    byChance: true,
+    reason: 'as said above: Caddy answers by itself, in chunks or with a length of 0',
   },
 ];
 

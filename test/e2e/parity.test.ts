@@ -33,6 +33,7 @@ t.test('Portico and Caddy', async (t) => {
     t.fail(`not listed: ${place}`, { caddy: left, portico: right, cases });
   }
   for (const known of KNOWN_DIFFERENCES) {
+    if (known.byChance) continue;
     for (const name of known.cases ?? ['']) {
       const occurs = found.some((one) => one.name.startsWith(name) && fits(known, one));
       t.ok(occurs, `still differs: ${known.place} of ${name === '' ? 'any case' : name} (${known.reason})`);
