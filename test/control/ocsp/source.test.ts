@@ -54,6 +54,8 @@ async function prepare(t: Test, options: { mustStaple?: boolean; storage?: Stora
     clock,
     leaf: undefined as TestPair | undefined,
     asked: 0,
+    /** As the last answer has it. */
+    nextUpdate: undefined as number | undefined,
     made: {} as Partial<MadeAnswer>,
     /** In place of an answer. */
     raw: undefined as Buffer | undefined,
@@ -70,6 +72,7 @@ async function prepare(t: Test, options: { mustStaple?: boolean; storage?: Stora
     }
     const now = wholeSeconds(clock.now());
     const answer = { leaf: ground.leaf!, issuer, thisUpdate: now, nextUpdate: now + HOUR, ...ground.made };
+    ground.nextUpdate = answer.nextUpdate;
     response.end(ground.raw ?? makeAnswer(answer));
   });
   const make = () =>
@@ -115,9 +118,7 @@ t.test('asked for at once, stapled, and asked for again at half of its validity'
     ocspFamilies(source.current(), (each) => ground.answers.statusOf(each)),
     [
       {
-        values: [
-          { labels: { name: 'a.example', source: 'file' }, value: wholeSeconds(ground.clock.now()) / 1_000 + 3_600 },
-        ],
+        values: [{ labels: { name: 'a.example', source: 'file' }, value: ground.nextUpdate! / 1_000 }],
       },
       { values: [{ value: 0 }] },
     ],
