@@ -6,7 +6,7 @@ import { startDemo } from '../../src/demo/demo.ts';
 import { makeFolder } from '../support/folder.ts';
 import { needPart } from '../support/parts.ts';
 import { type Portico, startPortico } from '../support/portico.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort, waitFor } from '../support/ports.ts';
 
 const SITE = 'toucan.localhost';
 
@@ -14,6 +14,7 @@ t.test('two domains: no variable but ports', async (t) => {
   const browser = needPart(t, 'chromium');
   if (browser === undefined) return;
   const portico = await startPortico(t, {});
+  await waitFor(() => portico.process.stdout().includes('Stop with Ctrl-C'), 10_000, 'all that is said at the start');
   t.match(portico.process.stdout(), new RegExp(`https://${SITE}:${portico.httpsPort}/`), 'tells where to look');
   await runDemo(t, browser, portico);
 });

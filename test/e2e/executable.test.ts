@@ -89,6 +89,7 @@ t.test('its commands', async (t) => {
 
 t.test('the demo, with the pages inside of it', async (t) => {
   const door = await startPortico(t, NOTHING, [executable]);
+  await waitFor(() => door.process.stdout().includes('Stop with Ctrl-C'), 10_000, 'all that is said at the start');
   t.match(door.process.stdout(), 'Portico is open, with its demo behind it');
   const page = await httpsGet(door.httpsPort, 'toucan.localhost', '/', door.ca);
   t.equal(page.text, readFileSync(new URL('../../src/demo/page/index.html', import.meta.url), 'utf8'));

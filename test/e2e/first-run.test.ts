@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { makeFolder } from '../support/folder.ts';
 import { httpsGet } from '../support/https-get.ts';
 import { LAUNCHER, startPortico } from '../support/portico.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort, waitFor } from '../support/ports.ts';
 import { answersOnUrl, startProcess } from '../support/process.ts';
 import { makeTestCertificate } from '../support/tls.ts';
 
@@ -22,6 +22,7 @@ async function runOnce(t: Test, args: readonly string[], env: Readonly<Record<st
 
 t.test('without any variable the demo opens, on its own certificate, and says what runs where', async (t) => {
   const door = await startPortico(t, {});
+  await waitFor(() => door.process.stdout().includes('Stop with Ctrl-C'), 10_000, 'all that is said at the start');
   const said = door.process.stdout();
   t.match(said, `https://toucan.localhost:${door.httpsPort}/`);
   t.match(said, `https://api-toucan.localhost:${door.httpsPort}/`);
