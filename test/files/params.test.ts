@@ -27,7 +27,6 @@ const run = (script: string) => {
   vm.runInNewContext(script, { window });
   return window.TC_PARAMS!;
 };
-const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as Json;
 
 t.test('the script keeps its shape: comments, order, quotes', async (t) => {
   const { text, remarks } = writeParameters('script', SCRIPT, {
@@ -74,28 +73,6 @@ t.test('placeholders inside of other values are filled, those without a value ar
     'still holds the placeholder __NESTED_PLACEHOLDER__',
     'still holds the placeholder __TENANT_PLACEHOLDER__',
   ]);
-});
-
-t.test('behind a backslash a placeholder is filled when that backslash is escaped itself', async (t) => {
-  const base = String.raw`TC_PARAMS = { A: "C:\\__X_PLACEHOLDER__", B: "\__X_PLACEHOLDER__", C: '\\\__X_PLACEHOLDER__', D: "\\\\__X_PLACEHOLDER__" };`;
-  const parameters = { script: { X: 'ten' }, embed: { X: 'ten' } };
-  const { text, remarks } = writeParameters('script', base, parameters);
-  t.equal(
-    text,
-    String.raw`TC_PARAMS = { A: "C:\\ten", B: "\__X_PLACEHOLDER__", C: '\\\__X_PLACEHOLDER__', D: "\\\\ten", X: "ten" };`,
-  );
-  t.strictSame(remarks, ['still holds the placeholder __X_PLACEHOLDER__']);
-  t.equal(
-    writeParameters('embed', '{"X":"","A":"C:\\\\__X_PLACEHOLDER__"}', parameters).text,
-    '{"X":"ten","A":"C:\\\\ten"}',
-  );
-});
-
-t.test('what only begins like a placeholder is none, and what follows it is one', async (t) => {
-  const base =
-    'TC_PARAMS = { A: "__a__b", B: "__a__X_PLACEHOLDER__", C: "__a-__X_PLACEHOLDER__", D: "___X_PLACEHOLDER__" };';
-  const { text } = writeParameters('script', base, { script: { X: '1', a__X: '2' }, embed: {} });
-  t.match(text, 'A: "__a__b", B: "2", C: "__a-1", D: "_1"');
 });
 
 t.test('a file as large as is rewritten takes no long time, whatever is in it', async (t) => {
@@ -380,9 +357,4 @@ t.test('any text at all: never an exception, and what is understood stays whole'
     }),
     { seed: SEED, numRuns: 10_000 },
   );
-});
-
-t.test('values survive a copy to a worker', async (t) => {
-  const value: Json = { a: [true, null, 'x'] };
-  t.strictSame(plain(structuredClone(value)), value);
 });
