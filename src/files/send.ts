@@ -2,8 +2,8 @@
 
 import { closeSync, read } from 'node:fs';
 import type { Downstream } from '../model/exchange.ts';
+import type { FileAnswer, Piece } from './answer.ts';
 import { isUnchanged } from './open-file.ts';
-import type { FileAnswer, Piece } from './serve.ts';
 
 const CHUNK = 64 * 1024;
 

@@ -1,7 +1,8 @@
 // Act by files: one exchange answered from a folder on disk.
 
+import type { FileAnswer, Remarked } from '../files/answer.ts';
 import { Sending, type SendReceiver } from '../files/send.ts';
-import type { FileAnswer, Outcome, Remarked } from '../files/serve.ts';
+import type { Outcome } from '../files/serve.ts';
 import { stripPrefix } from '../http/target.ts';
 import type { Acting, Exchange } from '../model/exchange.ts';
 import { FAILURES } from '../model/failure.ts';
