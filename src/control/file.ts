@@ -4,7 +4,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Configuration, Environment, Sought } from './configuration.ts';
 import { variablesThatConfigure } from './environment.ts';
-import { adminOf, ContentReader } from './file-content.ts';
+import { adminOf, readContent } from './file-content.ts';
 import { FORMAT, REACH } from './file-format.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import { Place, type Shape } from './shape.ts';
@@ -24,8 +24,7 @@ export function readConfiguration(bytes: Uint8Array, file: string, environment: 
   const variables = new Variables(environment, file, problems);
   const content = FORMAT.read(variables.expand(tree), new Place(file, problems, tree, ''));
   refuseUnused(variables, environment, file, problems);
-  const configuration =
-    content === undefined ? undefined : new ContentReader(file, content).configuration(environment, variables);
+  const configuration = content === undefined ? undefined : readContent(file, content, environment, variables);
   // What is checked between the keys adds to the same list.
   if (problems.length > 0 || configuration === undefined) {
     throw new ConfigError(inOrder(problems).map((problem) => hideValues(problem, variables)));

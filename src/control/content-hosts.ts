@@ -1,0 +1,59 @@
+// Hosts of a configuration file, with what holds for all of their routes.
+
+import type { ConfiguredClientAuth, ConfiguredHost, Hsts } from './configuration.ts';
+import type { Host, Reading } from './content-reading.ts';
+import { readRoute } from './content-routes.ts';
+
+export function readHosts(reading: Reading): ConfiguredHost[] {
+  const hosts: ConfiguredHost[] = [];
+  for (const [name, placed] of reading.content.hosts) {
+    if (placed === undefined) continue;
+    const { routes } = placed.value;
+    const seen = new Set<string>();
+    const read = routes.value.flatMap((route, i) => {
+      const path = route.path?.value ?? '';
+      if (seen.has(path)) {
+        const at = route.path?.at ?? routes.at;
+        at.problem(
+          `${path || '/'} has a route already, so this one is never reached`,
+          'keep one, or give it another path',
+        );
+      }
+      seen.add(path);
+      return readRoute(reading, name, path, route, route.path?.at ?? routes.at, i) ?? [];
+    });
+    const hsts = readHsts(placed.value.hsts);
+    const sorted = read.toSorted((a, b) => b.path.length - a.path.length);
+    const clientAuth = readClientAuth(reading, placed.value.clientAuth);
+    hosts.push({
+      name,
+      routes: sorted,
+      ...(clientAuth === undefined ? {} : { clientAuth }),
+      ...(hsts === undefined ? {} : { hsts }),
+    });
+  }
+  return hosts;
+}
+
+function readClientAuth(reading: Reading, given: Host['clientAuth']): ConfiguredClientAuth | undefined {
+  if (given === undefined) return undefined;
+  const listeners = [...reading.content.listeners.value.values()].flatMap((each) => each?.value ?? []);
+  if (!listeners.some(({ kind }) => kind === 'tls')) {
+    given.at.problem('needs TLS, and there is no listener of kind tls', 'add one, or leave this out');
+  } else if (listeners.some(({ kind }) => kind === 'plain')) {
+    reading.warn(given.at, 'the listener of kind plain does not serve this host: certificates of clients need TLS');
+  }
+  const { ca, crl, mode = 'required', forward = 'certificate' } = given.value;
+  const files = { ca: reading.fileAt(ca), crl: crl === undefined ? undefined : reading.fileAt(crl) };
+  return { files, required: mode === 'required', forward };
+}
+
+function readHsts(given: Host['hsts']): Hsts | undefined {
+  if (given === undefined) return undefined;
+  const { days, includeSubdomains = false, preload } = given;
+  if (preload?.value === true && (!includeSubdomains || days.value < 365)) {
+    const hint = 'give at least 365 days and includeSubdomains: true, or leave preload out';
+    preload.at.problem('is refused by the preload list for this host', hint);
+  }
+  return { days: days.value, includeSubdomains, preload: preload?.value ?? false };
+}
