@@ -1,7 +1,7 @@
 // X-Forwarded-For: believed from right to left, as far as hops are trusted, and never from anybody else.
 
 import t from 'tap';
-import { plainAddress, readChain } from '../../src/http/forwarded.ts';
+import { plainAddress, readChain, trustOf } from '../../src/http/forwarded.ts';
 
 const trusted = new Set(['10.0.0.1', '10.0.0.2', '::1']);
 const read = (peer: string, ...values: string[]) => readChain(values, peer, (address) => trusted.has(address));
@@ -76,4 +76,21 @@ t.test('an IPv4 address in an IPv6 coat is shown without', async (t) => {
   t.equal(plainAddress('::FFFF:1.2.3.4'), '1.2.3.4');
   for (const address of ['1.2.3.4', '::1', '::ffff:102:304', '', 'x::ffff:1.2.3.4'])
     t.equal(plainAddress(address), address);
+});
+
+t.test('trust is by address and network, each in its own family', async (t) => {
+  const isTrusted = trustOf(['10.0.0.7', '172.16.0.0/12', '::1', '2001:db8::/32']);
+  for (const address of ['10.0.0.7', '172.16.0.0', '172.31.255.255', '::1', '2001:db8::', '2001:db8:ffff::1']) {
+    t.ok(isTrusted(address), address);
+  }
+  for (const address of ['10.0.0.8', '172.15.255.255', '172.32.0.0', '::2', '::', '2001:db9::1', 'x', '']) {
+    t.notOk(isTrusted(address), address);
+  }
+});
+
+t.test('without entries nobody is trusted, with /0 everybody; IPv4 is a part of IPv6', async (t) => {
+  const families = (entries: readonly string[]) => ['127.0.0.1', '::1'].map(trustOf(entries));
+  t.strictSame(families([]), [false, false]);
+  t.strictSame(families(['0.0.0.0/0']), [true, false]);
+  t.strictSame(families(['::/0']), [true, true]);
 });

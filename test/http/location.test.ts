@@ -98,6 +98,7 @@ t.test('what is not ours, or cannot be read, stays as it is', async (t) => {
 t.test('another name of ours is upgraded to https, and keeps its path', async (t) => {
   table(t, mapping(), [
     ['http://api.example/x', 'https://api.example/x'],
+    ['HTTP://api.example/x', 'https://api.example/x'],
     ['http://api.example', 'https://api.example'],
     ['http://API.example:80/x?y', 'https://api.example/x?y'],
     ['https://api.example/x', 'https://api.example/x'],

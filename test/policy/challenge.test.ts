@@ -17,6 +17,7 @@ t.test('the answer is for its own name and token', async (t) => {
     ['GET', 'a.example', `${BELOW}T-_1/x`],
     ['GET', 'a.example', `${BELOW}T-_1?x`],
     ['GET', 'a.example', '/'],
+    ['GET', 'a.example', `${'x'.repeat(BELOW.length)}T-_1`],
     ['GET', 'a.example', '*'],
   ] as const) {
     t.equal(findAnswer(ACME, method, host, path), undefined, `${method} ${host} ${path}`);
