@@ -86,3 +86,7 @@ t.test('it always fits one write to a pipe', async (t) => {
     t.match(written, COMBINED);
   }
 });
+
+t.test('quotes, backslashes and what is not printable are written as escapes', async (t) => {
+  t.match(line(['User-Agent', 'a"b\\c\x01\xff\u0100']), String.raw` "a\"b\\c\x01\xff\u0100"`);
+});
