@@ -57,8 +57,8 @@ const OTHERS: readonly string[] = [
 ];
 
 /** The two names of the demo; `.localhost` is this machine for every browser (RFC 6761 §6.3). */
-export const DEMO_FRONTEND = 'toucan.localhost';
-export const DEMO_BACKEND = 'api-toucan.localhost';
+const DEMO_FRONTEND = 'toucan.localhost';
+const DEMO_BACKEND = 'api-toucan.localhost';
 
 /** Where SO_REUSEPORT spreads connections over the workers; elsewhere one worker serves. */
 const SHARES_PORTS = process.platform === 'linux';

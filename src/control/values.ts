@@ -16,7 +16,7 @@ export class Wrong {
 }
 
 /** In ms. Timers of more than 24 days would run out at once. */
-export const MAX_DURATION = 24 * 3_600_000;
+const MAX_DURATION = 24 * 3_600_000;
 /** So many are told apart by a bit set. */
 export const MAX_ENDPOINTS = 31;
 
