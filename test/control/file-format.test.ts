@@ -47,6 +47,8 @@ t.test('single values: what is wrong with them', async (t) => {
       /needs TLS, and there is no listener of kind tls/,
     ],
     [route('        response: { remove: [transfer-encoding] }'), '16:30 ', /no rule may change/],
+    [route('        response: { remove: [X-Request-Id] }'), '16:30 ', /how an answer is found in the log/],
+    [route('        response: { set: { Proxy-Status: x } }'), '16:28 ', /how an answer is found in the log/],
     [route('        response: { set: { "X A": x } }'), '16:28 ', /no name of a field/],
     [route('        response: { set: { X-A: "a\\r\\nb: c" } }'), '16:33 ', /not the value of a header field/],
     [changed('- proxy:', '      - redirect: { to: "{uri}" }'), '15:25 ', /give a URL/],
