@@ -1,6 +1,15 @@
 // What requests and responses of HTTP/1 have in common on the wire (RFC 9112): fields, bodies, chunks and trailers. Bytes in, events out.
 
-import { countOf, FRAMING, fieldFlags, firstValue, type Headers, knownName, listMembers } from '../http/headers.ts';
+import {
+  countOf,
+  FRAMING,
+  fieldFlags,
+  firstValue,
+  type Headers,
+  knownName,
+  largestField,
+  listMembers,
+} from '../http/headers.ts';
 
 /** What a parser has read last. */
 export const EVENT = Object.freeze({
@@ -69,8 +78,8 @@ const CHUNK_SIZE =
 /** Of one line, and of all extensions of one message (CVE-2024-22019: they cost the reader and bring nothing). */
 const MAX_CHUNK_LINE = 4_096;
 const MAX_EXTENSIONS = 16 * 1024;
-/** Trailers are read by few and sent by fewer. */
-const MAX_TRAILERS = 16 * 1024;
+/** Trailers are read by few and sent by fewer. In bytes. */
+export const MAX_TRAILERS = 16 * 1024;
 /** So many names of a head are remembered for the next one. */
 const MAX_NAMES = 32;
 const NO_FIELDS: Headers = Object.freeze([] as string[]) as Headers;
@@ -153,17 +162,10 @@ export abstract class MessageParser {
 
   /** Of the head that is being read, or was read last, the field that takes most; an unfinished line counts with what is there. */
   largestField(): { name: string; size: number } {
-    let name = '';
-    let size = 0;
-    for (let i = 0; i < this.headers.length; i += 2) {
-      const bytes = this.headers[i]!.length + this.headers[i + 1]!.length + 4;
-      if (bytes > size) [name, size] = [this.headers[i]!, bytes];
-    }
+    const largest = largestField(this.headers);
     const colon = this.#carry.indexOf(':');
-    if (this.#carry.length > size && TOKEN.test(this.#carry.slice(0, colon))) {
-      [name, size] = [this.#carry.slice(0, colon), this.#carry.length];
-    }
-    return { name, size };
+    if (this.#carry.length <= largest.size || !TOKEN.test(this.#carry.slice(0, colon))) return largest;
+    return { name: this.#carry.slice(0, colon), size: this.#carry.length };
   }
 
   /** Reads on. */

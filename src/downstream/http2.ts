@@ -2,12 +2,14 @@
 
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
-import type { Headers } from '../http/headers.ts';
+import { MAX_TRAILERS } from '../codec/http1-message.ts';
+import { type Headers, sizeOf } from '../http/headers.ts';
 import { Exchange, NO_BODY, type Origin, type RequestHead, UNTIL_END } from '../model/exchange.ts';
+import { FAILURES, overTrailerLimit } from '../model/failure.ts';
 import type { Roster } from '../model/roster.ts';
 import type { Limits } from '../model/snapshot.ts';
 import type { Door, Watched } from '../proxy/door.ts';
-import { handle, onRequestChunk, onRequestEnd } from '../proxy/handle.ts';
+import { handle, onRequestBroken, onRequestChunk, onRequestEnd } from '../proxy/handle.ts';
 import { Http2Downstream } from './http2-answer.ts';
 import { LINGER } from './linger.ts';
 import { useOwnTables } from './stream-tables.ts';
@@ -172,7 +174,9 @@ function readBody(stream: ServerHttp2Stream, exchange: Exchange): void {
   stream.on('data', (chunk: Uint8Array) => onRequestChunk(exchange, chunk));
   stream.on('end', () => {
     // A reset stream "ends" as well; only a whole request may end upstream.
-    if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) onRequestEnd(exchange, trailers);
+    if (stream.aborted || stream.rstCode !== constants.NGHTTP2_NO_ERROR) return;
+    if (sizeOf(trailers) <= MAX_TRAILERS) onRequestEnd(exchange, trailers);
+    else onRequestBroken(exchange, FAILURES.headTooLarge, overTrailerLimit(MAX_TRAILERS));
   });
 }
 

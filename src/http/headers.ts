@@ -180,6 +180,24 @@ export function hasMember(headers: Headers, name: string, member: string): boole
   return firstValue(headers, name) !== undefined && listMembers(headers, name).includes(member);
 }
 
+/** The bytes of fields as HTTP/1 writes them. */
+export function sizeOf(headers: Headers): number {
+  let size = 0;
+  for (const text of headers) size += text.length + 2;
+  return size;
+}
+
+/** The field that takes most, with its size as HTTP/1 writes it; without a name where there is none. */
+export function largestField(headers: Headers): { name: string; size: number } {
+  let name = '';
+  let size = 0;
+  for (let i = 0; i < headers.length; i += 2) {
+    const bytes = headers[i]!.length + headers[i + 1]!.length + 4;
+    if (bytes > size) [name, size] = [headers[i]!, bytes];
+  }
+  return { name, size };
+}
+
 /** Names that Connection nominates (RFC 9110 §7.6.1), in lower case; undefined when there are none but the two ordinary options. */
 export function nominatedFields(headers: Headers): string[] | undefined {
   const value = firstValue(headers, 'connection');

@@ -61,3 +61,14 @@ export const FAILURES = Object.freeze({
   fileChanged: failure('file_changed', 'internal', 500, 'proxy_internal_error'),
   internal: failure('internal', 'internal', 500, 'proxy_internal_error'),
 });
+
+/** Of trailers that are too large. */
+export function overTrailerLimit(bytes: number): string {
+  return `the trailers behind the request body are larger than ${bytes} bytes, which is as much as is ever taken`;
+}
+
+/** Of a head that is too large: the limit, and the field that takes most of it. */
+export function overHeadLimit(headBytes: number, largest: { readonly name: string; readonly size: number }): string {
+  const field = largest.name === '' ? '' : `; its largest field is ${largest.name} with ${largest.size} bytes`;
+  return `the request head is larger than ${headBytes} bytes (limit downstream.headBytes; without a configuration file HEAD_LIMIT)${field}`;
+}

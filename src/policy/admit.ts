@@ -1,9 +1,9 @@
 // Admit: is this head one that has a single reading? The first decision about every request.
 
-import { countOf, type Headers, isNamed } from '../http/headers.ts';
+import { countOf, type Headers, isNamed, largestField, sizeOf } from '../http/headers.ts';
 import { type Authority, readAuthority, readTarget } from '../http/target.ts';
 import type { RequestHead } from '../model/exchange.ts';
-import { FAILURES, type Failure } from '../model/failure.ts';
+import { FAILURES, type Failure, overHeadLimit } from '../model/failure.ts';
 import type { Limits } from '../model/snapshot.ts';
 
 /** A head that was understood. */
@@ -19,7 +19,7 @@ export interface Refusal {
   readonly detail: string;
 }
 
-type HeadLimits = Pick<Limits, 'headFields' | 'requestLineBytes'>;
+type HeadLimits = Pick<Limits, 'headBytes' | 'headFields' | 'requestLineBytes'>;
 
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
@@ -33,10 +33,14 @@ export function admit(head: RequestHead, limits: HeadLimits): Admitted | Refusal
     const limit = `the limit of ${limits.headFields} (limit downstream.headFields)`;
     return refuse(FAILURES.headTooLarge, `the request has ${count} header fields, more than ${limit}`);
   }
-  // Over HTTP/1 the whole line was measured as it came.
+  // Over HTTP/1 line and head were measured as they came.
   if (head.target.length > limits.requestLineBytes) {
     const limit = `${limits.requestLineBytes} bytes (limit downstream.requestLineBytes)`;
     return refuse(FAILURES.targetTooLong, `the request target is longer than ${limit}`);
+  }
+  // HTTP/2 compresses it: a byte may stand for a field of 4 KiB that was sent before (RFC 7541 §6.1).
+  if (head.protocol === 'HTTP/2.0' && head.target.length + sizeOf(head.headers) > limits.headBytes) {
+    return refuse(FAILURES.headTooLarge, overHeadLimit(limits.headBytes, largestField(head.headers)));
   }
   if (!TOKEN.test(head.method)) return refuse(FAILURES.malformed, 'the method is no token');
   // In any letter case: some upstreams read a method so.

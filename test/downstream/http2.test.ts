@@ -154,6 +154,41 @@ t.test('a head that does not come is waited for no longer than any other', async
   });
 });
 
+/** A field of 3,900 bytes that is remembered from now on, and then stands for itself in one byte (RFC 7541 §6.2.1). */
+const REMEMBERED = Buffer.concat([
+  Buffer.from([0x40, 3]),
+  Buffer.from('x-a'),
+  Buffer.from([0x7f, 0x80 | ((3_900 - 127) & 127), (3_900 - 127) >> 7]),
+  Buffer.alloc(3_900, 0x61),
+]);
+const AGAIN = 0xbe;
+
+t.test('a head is measured by what it becomes, not by how little of it comes', async (t) => {
+  const { upstream, door } = await setUp(t);
+  const client = await stubborn(t, door);
+  client.send(frame(FRAME.headers, 5, 1, Buffer.concat([fieldBlock(fields('GET')), REMEMBERED])));
+  await upstream.request();
+  client.send(frame(FRAME.headers, 5, 3, Buffer.concat([fieldBlock(fields('GET')), Buffer.alloc(150, AGAIN)])));
+  await waitFor(() => door.lines.length === 2, 5_000, 'the second answer');
+  t.match(door.lines[1], { status: 431, failure: 'head_too_large', detail: /65536 bytes .*largest field is x-a/ });
+  t.equal(upstream.requests.length, 1);
+});
+
+t.test('so are trailers', async (t) => {
+  const { upstream, door } = await setUp(t);
+  const client = await stubborn(t, door);
+  client.send(frame(FRAME.headers, 5, 1, Buffer.concat([fieldBlock(fields('GET')), REMEMBERED])));
+  await upstream.request();
+  for (const [i, count] of [4, 5].entries()) {
+    const id = 3 + 2 * i;
+    const trailers = frame(FRAME.headers, 5, id, Buffer.alloc(count, AGAIN));
+    client.send(frame(FRAME.headers, 4, id, fieldBlock(fields('POST'))), trailers);
+    await waitFor(() => door.lines.length === 2 + i, 5_000, 'the answer');
+  }
+  t.match(door.lines[1], { status: 200 });
+  t.match(door.lines[2], { status: 431, failure: 'head_too_large', detail: /trailers .* 16384 bytes/ });
+});
+
 t.test('a client that leaves is noticed while its upload is held', async (t) => {
   const { upstream, door } = await setUp(t, { limits: { upstreamConnections: 1 } });
   const { promise: busy, resolve: letGo } = Promise.withResolvers<void>();

@@ -55,6 +55,18 @@ t.test('methods that are not served, in any letter case', async (t) => {
   }
 });
 
+t.test('a head over HTTP/2 is measured as HTTP/1 would write it', async (t) => {
+  const limits = { ...LIMITS, headBytes: 1_000 };
+  const headers = ['Host', 'toucan.example', 'x-small', 'a', 'x-large', 'b'.repeat(900)];
+  const room = limits.headBytes - '/'.length - headers.join('').length - 2 * headers.length;
+  const filled = (more: number): Headers => [...headers, 'x-fill', 'c'.repeat(room - 'x-fill: \r\n'.length + more)];
+  t.notOk('failure' in admit(head({ protocol: 'HTTP/2.0', headers: filled(0) }), limits));
+  const answer = admit(head({ protocol: 'HTTP/2.0', headers: filled(1) }), limits);
+  t.match(answer, { failure: FAILURES.headTooLarge });
+  t.match(answer, { detail: /1000 bytes \(limit downstream\.headBytes;.*its largest field is x-large with 911 bytes/ });
+  t.notOk('failure' in admit(head({ headers: filled(1) }), limits), 'over HTTP/1 it was measured as it came');
+});
+
 t.test('a method that is no token', async (t) => {
   for (const method of ['', 'GET ', 'G ET', 'GET\r\nX: y', 'GET/', 'G\x00', 'caf\xe9', '(GET)']) {
     refused(t, head({ method }), FAILURES.malformed, /method/, JSON.stringify(method));
