@@ -60,6 +60,9 @@ export class ResponseParser extends MessageParser {
     if (framing.kind === 'problem') return framing.problem;
     if (status < 200) return this.#readInterim();
     this.keepAlive = this.keepsAlive();
+    // Some send it all the same (gunicorn does), and a moment later: it must not be read as the next answer.
+    if (status === 204 && framing.kind !== 'none' && !(framing.kind === 'length' && framing.length === 0))
+      this.keepAlive = false;
     if (this.#method === 'HEAD' || status === 204 || status === 304) this.expectBody(BODY.none, 0);
     else if (framing.kind === 'length') this.expectBody(BODY.length, framing.length);
     else if (framing.kind === 'chunked') this.expectBody(BODY.chunked, 0);

@@ -92,6 +92,20 @@ t.test('a response that the connection cuts is never whole', async (t) => {
   });
 });
 
+t.test('a 204 that announces a body is the last on its connection', async (t) => {
+  const keeps = (fields: string) => {
+    const parser = new ResponseParser(HEAD_LIMITS);
+    parser.expect('GET', false);
+    parser.feed(Buffer.from(`HTTP/1.1 204 No Content\r\n${fields}\r\n`));
+    while (parser.next() !== EVENT.end);
+    return parser.keepAlive;
+  };
+  t.ok(keeps(''));
+  t.ok(keeps('Content-Length: 0\r\n'));
+  t.notOk(keeps('Content-Length: 5\r\n'));
+  t.notOk(keeps('Transfer-Encoding: chunked\r\n'));
+});
+
 t.test('HEAD, 204 and 304 have no body, whatever their fields say', async (t) => {
   for (const field of ['Content-Length: 4', 'Transfer-Encoding: chunked', 'X-None: 1']) {
     for (const [status, method] of [
