@@ -2,11 +2,11 @@
 
 import type { Socket } from 'node:net';
 import { HANDSHAKE } from '../codec/client-hello.ts';
-import { EVENT, type Event } from '../codec/http1-message.ts';
+import { EVENT, type Event, type HeadLimits, MAX_TRAILERS } from '../codec/http1-message.ts';
 import { RequestParser } from '../codec/http1-request.ts';
 import { firstValue } from '../http/headers.ts';
 import { type ByteStream, Exchange, NO_BODY, type Origin, type RequestHead, UNTIL_END } from '../model/exchange.ts';
-import { FAILURES, type Failure } from '../model/failure.ts';
+import { FAILURES, type Failure, overHeadLimit, overTrailerLimit } from '../model/failure.ts';
 import type { Roster } from '../model/roster.ts';
 import type { Limits } from '../model/snapshot.ts';
 import type { Door, Watched } from '../proxy/door.ts';
@@ -50,6 +50,8 @@ export class Http1Connection implements Watched, AnsweringConnection {
   readonly door: Door;
   readonly #origin: Origin;
   readonly #parser: RequestParser;
+  /** What the parser goes by: a reload changes nothing of it. */
+  readonly #headLimits: HeadLimits;
   readonly #inPlace: boolean;
   /** Among those whose deadlines are looked at; -1 when it is released. */
   #place: number;
@@ -72,7 +74,8 @@ export class Http1Connection implements Watched, AnsweringConnection {
     this.socket = socket;
     this.door = door;
     this.#origin = origin;
-    this.#parser = new RequestParser({ startLine: limits.requestLineBytes, head: limits.headBytes });
+    this.#headLimits = { startLine: limits.requestLineBytes, head: limits.headBytes };
+    this.#parser = new RequestParser(this.#headLimits);
     this.deadline = door.now() + limits.headTimeout;
     this.#place = door.watched.add(this);
     this.socket.porticoConnection = this;
@@ -293,23 +296,17 @@ export class Http1Connection implements Watched, AnsweringConnection {
   }
 
   #refuseExcess(): void {
-    const { requestLineBytes, headBytes } = this.#limits;
+    const { startLine, head } = this.#headLimits;
     switch (this.#parser.excess) {
       case 'start line':
         return this.#refuse(
           FAILURES.targetTooLong,
-          `the request line is longer than ${requestLineBytes} bytes (limit downstream.requestLineBytes)`,
+          `the request line is longer than ${startLine} bytes (limit downstream.requestLineBytes)`,
         );
-      case 'head': {
-        const { name, size } = this.#parser.largestField();
-        const largest = name === '' ? '' : `; its largest field is ${name} with ${size} bytes`;
-        return this.#refuse(
-          FAILURES.headTooLarge,
-          `the request head is larger than ${headBytes} bytes (limit downstream.headBytes; without a configuration file HEAD_LIMIT)${largest}`,
-        );
-      }
+      case 'head':
+        return this.#refuse(FAILURES.headTooLarge, overHeadLimit(head, this.#parser.largestField()));
       case 'trailers':
-        return this.#refuse(FAILURES.headTooLarge, 'the trailers behind the request body are too large');
+        return this.#refuse(FAILURES.headTooLarge, overTrailerLimit(MAX_TRAILERS));
     }
   }
 

@@ -107,6 +107,37 @@ for (const patient of [false, true]) {
   });
 }
 
+t.test('a connection from before a reload names the limits that it goes by', async (t) => {
+  const { door } = await start(t, { headBytes: 2_000, requestLineBytes: 1_000 });
+  const large = {
+    'downstream.headBytes': GET.replace('\r\n\r\n', `\r\nX-Large: ${'x'.repeat(2_000)}\r\n\r\n`),
+    'downstream.requestLineBytes': GET.replace('/', `/${'x'.repeat(1_000)}`),
+  };
+  const kept = await Promise.all(Object.keys(large).map(() => connect(t, { port: door.plainPort })));
+  for (const client of kept) {
+    const answer = client.reader('GET');
+    client.write(GET);
+    await waitFor(() => answer.isDone, 5_000, 'an answer');
+  }
+  door.reload({ limits: { ...door.door.active.limits, headBytes: 9_000, requestLineBytes: 9_000 } });
+  for (const [i, [limit, bytes]] of Object.entries(large).entries()) {
+    kept[i]!.write(bytes);
+    await kept[i]!.gone;
+    t.match(kept[i]!.text, new RegExp(`(?:larger|longer) than [12]000 bytes \\(limit ${limit}`));
+  }
+});
+
+t.test('the answer to trailers that are too large says how large they may be', async (t) => {
+  const { door } = await start(t, {});
+  const client = await connect(t, { port: door.plainPort });
+  const answer = client.reader('POST');
+  const head = GET.replace('GET', 'POST').replace('\r\n\r\n', '\r\nTransfer-Encoding: chunked\r\n\r\n');
+  client.write(`${head}0\r\nX-Large: ${'x'.repeat(16_384)}\r\n\r\n`);
+  await client.gone;
+  t.equal(answer.status, 431);
+  t.match(client.text, /trailers behind the request body are larger than 16384 bytes/);
+});
+
 t.test('requests sent ahead are answered in order, and no more of them is taken than is good', async (t) => {
   const { door, upstream } = await start(t, {});
   let answerFirst = () => {};
