@@ -198,10 +198,13 @@ export function largestField(headers: Headers): { name: string; size: number } {
   return { name, size };
 }
 
-/** Names that Connection nominates (RFC 9110 §7.6.1), in lower case; undefined when there are none but the two ordinary options. */
-export function nominatedFields(headers: Headers): string[] | undefined {
+/**
+ * Names that Connection nominates (RFC 9110 §7.6.1), in lower case; undefined when there are none but the two ordinary options.
+ * A set, since each field is looked up and a hostile client may name thousands.
+ */
+export function nominatedFields(headers: Headers): ReadonlySet<string> | undefined {
   const value = firstValue(headers, 'connection');
   if (value === undefined) return undefined;
   if ((value === 'keep-alive' || value === 'close') && countOf(headers, 'connection') === 1) return undefined;
-  return listMembers(headers, 'connection');
+  return new Set(listMembers(headers, 'connection'));
 }

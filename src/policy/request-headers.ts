@@ -52,7 +52,7 @@ export function requestHeaders(head: RequestHead, vouched: Vouched): Headers {
     // A tracestate without its traceparent says nothing.
     if ((flags & TRACE) !== 0 && vouched.traceparent !== undefined) continue;
     if ((flags & (HOP_BY_HOP | FRAMING)) !== 0) continue;
-    if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
+    if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.has(name.toLowerCase())) continue;
     if ((flags & IDENTITY) !== 0 && !passesIdentity(name, flags, vouched)) continue;
     if ((flags & ALIAS) !== 0) continue;
     if (head.bodyLength !== UNTIL_END && isNamed(name, 'trailer')) continue;

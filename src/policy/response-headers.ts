@@ -33,7 +33,7 @@ export function responseHeaders(
       if (isNamed(name, 'content-length')) length = value;
       continue;
     }
-    if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.includes(name.toLowerCase())) continue;
+    if (nominated !== undefined && (flags & PROTECTED) === 0 && nominated.has(name.toLowerCase())) continue;
     out.push(name, value);
     const last = out.length - 1;
     switch (name.length) {
