@@ -60,11 +60,11 @@ export class ResponseParser extends MessageParser {
     if (framing.kind === 'problem') return framing.problem;
     if (status < 200) return this.#readInterim();
     this.keepAlive = this.keepsAlive();
-    // Some send it all the same (gunicorn does), and a moment later: it must not be read as the next answer.
-    if (status === 204 && framing.kind !== 'none' && !(framing.kind === 'length' && framing.length === 0))
-      this.keepAlive = false;
-    if (this.#method === 'HEAD' || status === 204 || status === 304) this.expectBody(BODY.none, 0);
-    else if (framing.kind === 'length') this.expectBody(BODY.length, framing.length);
+    if (this.#method === 'HEAD' || status === 204 || status === 304) {
+      // A body that is announced comes all the same from some (gunicorn), a moment later: it must not be read as the next answer.
+      if (framing.kind === 'chunked' || (framing.kind === 'length' && framing.length > 0)) this.keepAlive = false;
+      this.expectBody(BODY.none, 0);
+    } else if (framing.kind === 'length') this.expectBody(BODY.length, framing.length);
     else if (framing.kind === 'chunked') this.expectBody(BODY.chunked, 0);
     else {
       this.keepAlive = false;

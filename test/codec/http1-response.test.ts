@@ -92,18 +92,24 @@ t.test('a response that the connection cuts is never whole', async (t) => {
   });
 });
 
-t.test('a 204 that announces a body is the last on its connection', async (t) => {
-  const keeps = (fields: string) => {
+t.test('an answer that has no body and announces one is the last on its connection', async (t) => {
+  const keeps = (method: string, status: string, fields: string) => {
     const parser = new ResponseParser(HEAD_LIMITS);
-    parser.expect('GET', false);
-    parser.feed(Buffer.from(`HTTP/1.1 204 No Content\r\n${fields}\r\n`));
+    parser.expect(method, false);
+    parser.feed(Buffer.from(`HTTP/1.1 ${status}\r\n${fields}\r\n`));
     while (parser.next() !== EVENT.end);
     return parser.keepAlive;
   };
-  t.ok(keeps(''));
-  t.ok(keeps('Content-Length: 0\r\n'));
-  t.notOk(keeps('Content-Length: 5\r\n'));
-  t.notOk(keeps('Transfer-Encoding: chunked\r\n'));
+  for (const [method, status] of [
+    ['HEAD', '200 OK'],
+    ['GET', '204 No Content'],
+    ['GET', '304 Not Modified'],
+  ] as const) {
+    t.ok(keeps(method, status, ''), `${method} ${status}`);
+    t.ok(keeps(method, status, 'Content-Length: 0\r\n'), `${method} ${status}`);
+    t.notOk(keeps(method, status, 'Content-Length: 5\r\n'), `${method} ${status}`);
+    t.notOk(keeps(method, status, 'Transfer-Encoding: chunked\r\n'), `${method} ${status}`);
+  }
 });
 
 t.test('HEAD, 204 and 304 have no body, whatever their fields say', async (t) => {
