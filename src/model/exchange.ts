@@ -124,6 +124,8 @@ export interface Transport {
    * `fresh`: on a new connection, because a kept one was just found dead.
    */
   open(request: UpstreamRequest, endpoint: Endpoint, receiver: Receiver, fresh: boolean): Attempt;
+  /** Tells whether a connection can be opened, which is closed at once. */
+  probe(endpoint: Endpoint, told: (opens: boolean) => void): void;
 }
 
 /** One try of a request at one endpoint. All calls are safe after its end: they do nothing. */

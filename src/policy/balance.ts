@@ -8,6 +8,18 @@ export interface EndpointState {
   failures: number;
 }
 
+/** A connect succeeded. */
+export function noteReached(state: EndpointState): void {
+  state.failures = 0;
+  state.avoidUntil = 0;
+}
+
+/** A connect failed: others are asked first for a while. */
+export function noteUnreached(state: EndpointState, now: number): void {
+  state.failures++;
+  state.avoidUntil = now + avoidFor(state.failures);
+}
+
 /** How long an endpoint is passed by after n failed connects in a row: 1 s, 2 s, 4 s, ... 30 s. */
 export function avoidFor(failures: number): number {
   return Math.min(30_000, 500 * 2 ** Math.min(failures, 10));

@@ -5,9 +5,9 @@ import { trustOf } from '../http/forwarded.ts';
 import type { Exchange, Transport } from '../model/exchange.ts';
 import type { Family } from '../model/measures.ts';
 import { Roster } from '../model/roster.ts';
-import type { ClientTrust, Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
+import type { ClientTrust, Endpoint, Host, Limits, Pool, Snapshot } from '../model/snapshot.ts';
 import type { Turn } from '../model/turn.ts';
-import type { EndpointState } from '../policy/balance.ts';
+import { type EndpointState, noteReached, noteUnreached } from '../policy/balance.ts';
 import { findHost } from '../policy/route.ts';
 import type { Log } from '../telemetry/log.ts';
 import { gauge, Metrics } from '../telemetry/metrics.ts';
@@ -81,9 +81,13 @@ export class Door {
     this.files.keepOnly(foldersOf(snapshot));
   }
 
-  /** Once a second: whoever is past its deadline is told, and clients that do not take the end of their answer are cut. */
+  /**
+   * Once a second: whoever is past its deadline is told, clients that do not take the end of their answer are cut, and endpoints
+   * that could not be reached are looked at again.
+   */
   sweep(): void {
     const now = this.now();
+    this.#lookAgain(now);
     for (const each of this.watched) if (each.deadline <= now) each.onDeadline();
     for (const exchange of this.exchanges) {
       if (exchange.acting !== undefined && exchange.acting.deadline <= now) exchange.acting.onDeadline();
@@ -111,6 +115,24 @@ export class Door {
       gauge('portico_websocket_connections', 'Open websockets', one(this.tunnels.size)),
       gauge('portico_upstream_up', '0 when the last connect to the endpoint failed, for any worker', endpoints, 'min'),
     ];
+  }
+
+  /** Where nobody asks for it, an endpoint that is back would be told to be down for ever. */
+  #lookAgain(now: number): void {
+    for (const { pool, states } of this.active.pools.values()) {
+      states.forEach((state, i) => {
+        if (state.failures > 0 && state.avoidUntil <= now) this.#probe(state, pool.endpoints[i]!);
+      });
+    }
+  }
+
+  #probe(state: EndpointState, endpoint: Endpoint): void {
+    // Until this is known, others are asked first, and it is not looked at twice.
+    state.avoidUntil = Number.POSITIVE_INFINITY;
+    this.transport.probe(endpoint, (opens) => {
+      if (opens) noteReached(state);
+      else noteUnreached(state, this.now());
+    });
   }
 
   #build(snapshot: Snapshot): Active {

@@ -9,7 +9,7 @@ import type { Acting, Attempt, ByteStream, Exchange, Receiver, UpstreamRequest }
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, ProxyAction, Route } from '../model/snapshot.ts';
 import type { Admitted } from '../policy/admit.ts';
-import { avoidFor, pickEndpoint } from '../policy/balance.ts';
+import { noteReached, noteUnreached, pickEndpoint } from '../policy/balance.ts';
 import { isTooSlow, underRate } from '../policy/body-rate.ts';
 import { largeField, requestHeaders } from '../policy/request-headers.ts';
 import { responseHeaders, trailers as safeTrailers } from '../policy/response-headers.ts';
@@ -186,9 +186,7 @@ export class Forward implements Acting, Receiver, OutletReceiver {
   onConnected(): void {
     const exchange = this.#exchange;
     const attempt = this.#attempt!;
-    const state = this.#pool.states[this.#index]!;
-    state.failures = 0;
-    state.avoidUntil = 0;
+    noteReached(this.#pool.states[this.#index]!);
     exchange.upstreamAddress = attempt.address;
     exchange.connectTime = attempt.connectTime;
     if (!attempt.reused) this.#metrics.connect.observe(attempt.connectTime / 1_000);
@@ -294,7 +292,9 @@ export class Forward implements Acting, Receiver, OutletReceiver {
   onFailure(failure: Failure, detail: string): void {
     const exchange = this.#exchange;
     // An endpoint whose line is full is anything but down.
-    if (failure.unsent && failure !== FAILURES.busy) this.#avoid();
+    if (failure.unsent && failure !== FAILURES.busy) {
+      noteUnreached(this.#pool.states[this.#index]!, this.#door.now());
+    }
     increment(this.#metrics.errors, failure.code);
     const again = mayRetry({
       failure,
@@ -411,12 +411,6 @@ export class Forward implements Acting, Receiver, OutletReceiver {
     if (!this.#awaitsContinue) return;
     this.#awaitsContinue = false;
     if (!this.#isKept) this.#heldTime += this.#door.now() - this.#heldAt;
-  }
-
-  #avoid(): void {
-    const state = this.#pool.states[this.#index]!;
-    state.failures++;
-    state.avoidUntil = this.#door.now() + avoidFor(state.failures);
   }
 
   /** The hop, as people know it: `the backend (backend:80)`. */

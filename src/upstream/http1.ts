@@ -15,6 +15,7 @@ import {
 import { FAILURES, type Failure } from '../model/failure.ts';
 import type { Endpoint, Limits } from '../model/snapshot.ts';
 import type { Leaving, Turn } from '../model/turn.ts';
+import { openConnection } from './connect.ts';
 import type { Running, UpstreamConnection } from './connection.ts';
 import { Connections, type Seeker } from './connections.ts';
 import { Resolver } from './resolver.ts';
@@ -41,6 +42,14 @@ export class Http1Transport implements Transport {
 
   open(request: UpstreamRequest, endpoint: Endpoint, receiver: Receiver, fresh: boolean): Attempt {
     return new Http1Attempt(request, this.#connectionsTo(endpoint), receiver, fresh, this.#now, this.#turn);
+  }
+
+  /** Not kept: an upstream with synchronous workers would hold one of them for it. */
+  probe(endpoint: Endpoint, told: (opens: boolean) => void): void {
+    openConnection(endpoint, this.#limits.connectTimeout, this.#resolver, false, (connection) => {
+      connection?.destroy();
+      told(connection !== undefined);
+    });
   }
 
   /** Once a second. */

@@ -1,6 +1,8 @@
 // The door of a worker: live state outlives a snapshot, and trust is told by address.
 
+import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import t from 'tap';
 import { type FilesAction, freeze, LIMITS, type Snapshot } from '../../src/model/snapshot.ts';
 import { Turn } from '../../src/model/turn.ts';
@@ -8,6 +10,7 @@ import { Door } from '../../src/proxy/door.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Http1Transport } from '../../src/upstream/http1.ts';
 import { makeFolder } from '../support/folder.ts';
+import { waitFor } from '../support/ports.ts';
 
 const TURN = new Turn((run) => setImmediate(run));
 
@@ -43,6 +46,38 @@ t.test('what is known of an endpoint outlives a reload, by its address', async (
   t.equal(after.states[0], before.states[1]);
   t.equal(after.states[1]!.failures, 0);
   t.equal(door.active.snapshot.generation, 2);
+});
+
+t.test('an endpoint that could not be reached is looked at again, by no request, until it is back', async (t) => {
+  let time = 0;
+  const now = () => time;
+  const log = createLog('silent', { put: () => {}, flush: () => Promise.resolve() });
+  const server = createServer((socket) => socket.destroy());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  const door = new Door(snapshot(1, [port]), new Http1Transport(LIMITS, now, TURN), log, now, TURN, () => 'id');
+  const state = door.active.pools.get('frontend')!.states[0]!;
+  const up = () => door.measures().find(({ name }) => name === 'portico_upstream_up')?.values[0]?.value;
+  Object.assign(state, { failures: 1, avoidUntil: 1_000 });
+
+  door.sweep();
+  t.equal(state.avoidUntil, 1_000, 'not before its time');
+  time = 1_000;
+  door.sweep();
+  t.equal(state.avoidUntil, Number.POSITIVE_INFINITY, 'others are asked first meanwhile');
+  await waitFor(() => state.failures === 2, 5_000, 'a second failure');
+  t.equal(state.avoidUntil, 3_000);
+  t.equal(up(), 0);
+
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  time = 3_000;
+  door.sweep();
+  await waitFor(() => up() === 1, 5_000, 'that it is back');
+  t.same(state, { failures: 0, avoidUntil: 0 });
 });
 
 t.test('trust is told by address and network, and nothing that is no address has it', async (t) => {
