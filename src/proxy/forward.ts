@@ -267,6 +267,7 @@ export class Forward implements Acting, Receiver, OutletReceiver {
       return;
     }
     exchange.upstreamStatus = 101;
+    exchange.firstByteTime = this.#door.now() - exchange.startTime;
     exchange.status = 101;
     exchange.responded = true;
     exchange.answered = true;
@@ -278,11 +279,9 @@ export class Forward implements Acting, Receiver, OutletReceiver {
       exchange.bytesIn += how.up;
       exchange.bytesOut += how.down + first.length;
       if (how.broken) {
-        blame(
-          exchange,
-          how.by === 'upstream' ? FAILURES.truncated : FAILURES.clientGone,
-          `the websocket was broken off by the ${how.by} side`,
-        );
+        const failure = how.by === 'upstream' ? FAILURES.truncated : FAILURES.clientGone;
+        if (failure === FAILURES.truncated) increment(this.#metrics.errors, failure.code);
+        blame(exchange, failure, `the websocket was broken off by the ${how.by} side`);
       }
       settle(this.#door, exchange);
     });

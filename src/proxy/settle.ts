@@ -15,7 +15,9 @@ export function settle(door: Door, exchange: Exchange): void {
   door.exchanges.remove(exchange.place);
   const endTime = door.now();
   const metrics = door.metrics.route(exchange.origin.listener, exchange.route?.name ?? 'none');
-  metrics.count(exchange.head.method, exchange.status, (endTime - exchange.startTime) / 1_000);
+  // A websocket is answered when it opens: how long it is used says nothing of how long somebody waited.
+  const duration = exchange.status === 101 ? exchange.firstByteTime : endTime - exchange.startTime;
+  metrics.count(exchange.head.method, exchange.status, duration / 1_000);
   metrics.bytesIn += exchange.bytesIn;
   metrics.bytesOut += exchange.bytesOut;
   if (exchange.failure === FAILURES.clientGone) door.metrics.abort(abortPhase(exchange));

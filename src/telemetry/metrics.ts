@@ -165,7 +165,7 @@ export class Metrics {
       ),
       histogram(
         duration,
-        'Time from the request head to the last byte of the answer',
+        'Time from the request head to the last byte of the answer; of a websocket, until it opened',
         routes.flatMap((each) => each.duration.publish(duration, { listener: each.listener, route: each.route })),
       ),
       counter(

@@ -158,3 +158,29 @@ t.test('an endpoint whose line is full is not down', async (t) => {
   held.resolve();
   t.equal((await first).status, 200);
 });
+
+t.test('a websocket counts as what it took to open, however long it lasts, and a broken one as an error', async (t) => {
+  const { upstream, door, accessLines } = await setUp(t);
+  upstream.script = async (request) => {
+    request.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    request.reset();
+  };
+  const client = await RawClient.connect({ port: door.plainPort });
+  t.teardown(() => client.close());
+  client.write(
+    `GET /ws HTTP/1.1\r\nHost: ${HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  );
+  await waitFor(() => accessLines().length === 1, 5_000, 'the access line');
+  const line = accessLines()[0]!;
+  t.match(line, { status: 101, failure: 'response_truncated', ended_by: 'upstream' });
+  t.ok(Number(line.duration_ms) >= 1_000 && Number(line.upstream_first_byte_ms) < 1_000);
+  const values = (name: string) => door.door.measures().find((each) => each.name === name)?.values ?? [];
+  const durations = values('portico_http_request_duration_seconds');
+  t.equal(durations.find(({ metricName = '' }) => metricName.endsWith('_count'))?.value, 1);
+  t.ok(durations.find(({ metricName = '' }) => metricName.endsWith('_sum'))!.value < 1);
+  t.match(values('portico_upstream_errors_total'), [
+    { labels: { pool: 'frontend', reason: 'response_truncated' }, value: 1 },
+  ]);
+});
