@@ -67,8 +67,12 @@ export function overTrailerLimit(bytes: number): string {
   return `the trailers behind the request body are larger than ${bytes} bytes, which is as much as is ever taken`;
 }
 
+/** Of the name of a field, in what is said of it: a line of the log has to fit one write. */
+const MAX_NAME = 100;
+
 /** Of a head that is too large: the limit, and the field that takes most of it. */
 export function overHeadLimit(headBytes: number, largest: { readonly name: string; readonly size: number }): string {
-  const field = largest.name === '' ? '' : `; its largest field is ${largest.name} with ${largest.size} bytes`;
+  const field =
+    largest.name === '' ? '' : `; its largest field is ${largest.name.slice(0, MAX_NAME)} with ${largest.size} bytes`;
   return `the request head is larger than ${headBytes} bytes (limit downstream.headBytes; without a configuration file HEAD_LIMIT)${field}`;
 }

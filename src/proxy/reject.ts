@@ -8,6 +8,7 @@ import type { Door } from './door.ts';
 /** The whole answer as HTTP/1.1 bytes (latin1), and a line in the log. */
 export function rejectConnection(door: Door, origin: Origin, failure: Failure, detail: string): string {
   const id = door.newId();
+  door.metrics.reject(origin.listener, failure.code);
   const status = `${failure.status} ${STATUS_TEXT[failure.status] ?? ''}`;
   const body = `${status}\nPortico did not accept this request: ${detail}.\nrequest id: ${id}\n`;
   door.log.line(

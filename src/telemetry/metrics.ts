@@ -91,6 +91,8 @@ export class PoolMetrics {
 export class Metrics {
   readonly #routes = new Map<string, Map<string, RouteMetrics>>();
   readonly #pools = new Map<string, PoolMetrics>();
+  /** By listener, and by the failure's code. */
+  readonly #rejections = new Map<string, Map<string, number>>();
   readonly #aborts = new Map<AbortPhase, number>();
   readonly #handshakes = new Map<string, [full: number, resumed: number]>();
 
@@ -116,6 +118,15 @@ export class Metrics {
       this.#pools.set(name, metrics);
     }
     return metrics;
+  }
+
+  reject(listener: string, reason: string): void {
+    let reasons = this.#rejections.get(listener);
+    if (reasons === undefined) {
+      reasons = new Map();
+      this.#rejections.set(listener, reasons);
+    }
+    increment(reasons, reason);
   }
 
   abort(phase: AbortPhase): void {
@@ -167,6 +178,13 @@ export class Metrics {
         duration,
         'Time from the request head to the last byte of the answer; of a websocket, until it opened',
         routes.flatMap((each) => each.duration.publish(duration, { listener: each.listener, route: each.route })),
+      ),
+      counter(
+        'portico_http_rejections_total',
+        'Connections refused because what came could not be read as a request, by the failure',
+        [...this.#rejections].flatMap(([listener, reasons]) =>
+          [...reasons].map(([reason, value]) => ({ labels: { listener, reason }, value })),
+        ),
       ),
       counter(
         'portico_http_request_body_bytes_total',
