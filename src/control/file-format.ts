@@ -7,7 +7,7 @@ import { limits } from './format-limits.ts';
 import { ROUTE } from './format-routes.ts';
 import { address, file, hostPattern, label, network, port, STRING } from './format-values.ts';
 import { choice, flag, list, named, numeric, object, optional, parsed, placed, required, type Shape } from './shape.ts';
-import { MAX_ENDPOINTS, readEndpoint, readHost, readHostName, readWhole, Wrong } from './values.ts';
+import { MAX_ENDPOINTS, readEndpoint, readHost, readHostName, readWhole, Wrong, withoutUser } from './values.ts';
 
 const LISTENER = object({
   kind: required(
@@ -54,7 +54,8 @@ const LOG = object({
 
 const endpoint: Shape<Endpoint> = parsed('a URL', STRING, (value) => {
   const read = readEndpoint(value);
-  if (typeof read === 'string') return new Wrong(`is "${value}": ${read}`, 'give a URL like http://backend:80');
+  if (typeof read === 'string')
+    return new Wrong(`is "${withoutUser(value)}": ${read}`, 'give a URL like http://backend:80');
   return /^https?:\/\//i.test(value) ? read : new Wrong(`is "${value}"`, `write it as a URL: http://${value}`);
 });
 

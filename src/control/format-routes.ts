@@ -21,7 +21,7 @@ import {
   type Shape,
   text,
 } from './shape.ts';
-import { readPath, readWhole, Wrong } from './values.ts';
+import { readPath, readWhole, Wrong, withoutUser } from './values.ts';
 
 const values: Shape<ReadonlyMap<string, Json | undefined>> = named(text('a key'), anything(readParameter), 0);
 
@@ -60,7 +60,7 @@ function readRedirect(value: string): string | Wrong {
   const authority = /^https?:\/\/([^/?#]+)/i.exec(plain)?.[1];
   const isPath = /^\/(?!\/)/.test(value) && !value.includes('{');
   if (isPath || (authority !== undefined && readAuthority(authority) !== undefined)) return value;
-  return new Wrong(`is "${value}"`, 'give a URL like https://www.example.com{uri}, or a path like /login');
+  return new Wrong(`is "${withoutUser(value)}"`, 'give a URL like https://www.example.com{uri}, or a path like /login');
 }
 
 const REPLY = object({

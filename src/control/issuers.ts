@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import { CHALLENGE_TYPES, type ChallengeType, type DnsProof, type Issuance, type Issuer } from './configuration.ts';
 import { DNS_PROOF_MISSING, DNS_VARIABLES, readDnsProof } from './dns-proof.ts';
-import { Wrong } from './values.ts';
+import { Wrong, withoutUser } from './values.ts';
 import type { VariableReader } from './variable-reader.ts';
 
 /** Directories that have a name of their own here. */
@@ -121,7 +121,7 @@ export function readDirectory(text: string): string | Wrong {
   const read = URL.canParse(url) ? new URL(url) : undefined;
   if (read?.protocol === 'https:' && read.username === '' && read.hash === '') return read.href;
   const names = Object.keys(DIRECTORIES).join(', ');
-  return new Wrong(`is "${text}"`, `give the https:// URL of an ACME directory, or one of ${names}`);
+  return new Wrong(`is "${withoutUser(text)}"`, `give the https:// URL of an ACME directory, or one of ${names}`);
 }
 
 export function readEmail(text: string): string | Wrong {

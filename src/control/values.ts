@@ -121,6 +121,11 @@ export function readEndpoint(text: string): Endpoint | string {
   return { host: read.host.replace(/^\[|\]$/g, '').toLowerCase(), port: read.port ?? (tls ? 443 : 80), tls };
 }
 
+/** For messages: without the name and the password that a URL may have. */
+export function withoutUser(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/i, '$1***@');
+}
+
 /** As a URL that reads back the same. */
 export function writeEndpoint({ host, port, tls }: Endpoint): string {
   const scheme = tls ? 'https' : 'http';

@@ -16,6 +16,7 @@ import {
   readPath,
   readWhole,
   Wrong,
+  withoutUser,
 } from './values.ts';
 import { readSecretFile } from './variables.ts';
 
@@ -180,7 +181,11 @@ export class VariableReader {
     for (const entry of entries) {
       const endpoint = readEndpoint(entry);
       if (typeof endpoint === 'string')
-        this.problem(name, `lists "${entry}": ${endpoint}`, 'give host, host:port, or an http:// or https:// URL');
+        this.problem(
+          name,
+          `lists "${withoutUser(entry)}": ${endpoint}`,
+          'give host, host:port, or an http:// or https:// URL',
+        );
       else if (endpoints.some((other) => other.host === endpoint.host && other.port === endpoint.port)) {
         this.problem(name, `lists "${entry}" twice`, 'name each endpoint once');
       } else endpoints.push(endpoint);

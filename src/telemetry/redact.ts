@@ -25,14 +25,15 @@ function redactParameter(parameter: string): string {
 }
 
 /**
- * The path of a target: user information of an absolute-form, parameters behind a `;`, a fragment or an encoded query are
+ * The path of a target: user information of an absolute-form, or of a URL within, parameters behind a `;`, a fragment or an encoded query are
  * masked when they carry a secret, and JWTs are.
  */
 export function redactPath(path: string): string {
   // Most paths, and hosts: nothing in them can be what is looked for.
   if (/^[a-z0-9.:-]*$/.test(path)) return path;
-  if (path.startsWith('/') && !/[;#%]|eyJ/.test(path)) return path;
-  let out = path.startsWith('/') ? path : path.replace(/^([a-z]+:\/\/)?[^/]*@/i, `$1${MASK}@`);
+  if (path.startsWith('/') && !/[;#%@]|eyJ/.test(path)) return path;
+  let out = path.startsWith('/') ? path : path.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/]*@/i, `$1${MASK}@`);
+  out = out.replace(/\/\/([^/]*)@/g, (whole, user: string) => (user.includes(':') ? `//${MASK}@` : whole));
   const more = out.search(/[;#]|%(?:3b|3f|23)/i);
   if (more !== -1 && carriesSecret(out.slice(more))) out = out.slice(0, more) + MASK;
   return out.replace(/eyJ[\w.-]{8,}/g, MASK);

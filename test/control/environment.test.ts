@@ -288,6 +288,16 @@ t.test('endpoints: host, host and port, or a URL', async (t) => {
   }
 });
 
+t.test('what is said of an endpoint with a password does not show it', async (t) => {
+  for (const [value, shown] of [
+    ['http://user:s3cr3t@a', /lists "http:\/\/\*{3}@a": /],
+    ['user:s3c@r3t@a:80', /lists "\*{3}@a:80": /],
+    ['https://user:s3cr3t@a/path', /lists "https:\/\/\*{3}@a\/path": /],
+  ] as const) {
+    refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: value }, 'BACKEND_SERVICE', shown);
+  }
+});
+
 t.test('the frontend may have several endpoints', async (t) => {
   t.strictSame(dropIn({ FRONTEND_SERVICE: ' a, b:81 ,,http://c, ' }).sites.frontend, [
     { host: 'a', port: 80, tls: false },

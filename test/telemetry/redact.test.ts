@@ -153,6 +153,8 @@ t.test('ordinary paths stay', async (t) => {
     '/a%23b',
     '/main.0123456789abcdef.js',
     '/a@b',
+    '//a@b/c:d',
+    '/fetch/https://a.example/@c:d@e',
     '/login',
     '/render/x%3Fy',
   ];
@@ -167,6 +169,10 @@ t.test('secrets in a path are masked', async (t) => {
   t.equal(redactPath('/share/eyJhbGciOiJIUzI1NiJ9.e30.c2ln/view'), '/share/***/view');
   t.equal(redactPath('https://user:s3cr3t@a.example/x@y'), 'https://***@a.example/x@y');
   t.equal(redactPath('user:s3cr3t@a.example:443'), '***@a.example:443');
+  t.equal(redactPath('h2c://user:s3cr3t@a.example/x'), 'h2c://***@a.example/x');
+  t.equal(redactPath('git+ssh://user:s3cr3t@a.example/x'), 'git+ssh://***@a.example/x');
+  t.equal(redactPath('//user:s3c@r3t@a.example/x'), '//***@a.example/x');
+  t.equal(redactPath('/fetch/https://user:s3cr3t@a.example/x'), '/fetch/https://***@a.example/x');
 });
 
 t.test('variables that are called secret', async (t) => {
