@@ -11,7 +11,6 @@ import { version } from './version.ts';
 /** How reloads went; the start counts as the first success. */
 export interface Reloads {
   succeeded: number;
-  failed: number;
   lastSucceeded: boolean;
   /** Of the wall clock, in ms. */
   succeededAt: number;
@@ -38,6 +37,7 @@ export function supervisorFamilies({
   ocsp,
 }: Standing): Family[] {
   const one = (value: number, labels: Record<string, string> = {}) => [{ labels, value }];
+  const firstToEnd = earliestEnds(certificates);
   return [
     gauge('portico_build_info', 'Always 1', one(1, { version: version(), node: process.versions.node }), 'first'),
     gauge('portico_workers', 'Workers that serve', one(serving)),
@@ -53,18 +53,23 @@ export function supervisorFamilies({
       one(reloads.succeededAt / 1_000),
     ),
     gauge(
+      'portico_tls_certificate_not_before_timestamp_seconds',
+      'When the certificate in force became valid',
+      firstToEnd.map(({ labels, notBefore }) => ({ labels, value: notBefore.getTime() / 1_000 })),
+    ),
+    gauge(
       'portico_tls_certificate_not_after_timestamp_seconds',
       'When the certificate in force expires',
-      earliestEnds(certificates),
+      firstToEnd.map(({ labels, notAfter }) => ({ labels, value: notAfter.getTime() / 1_000 })),
     ),
     {
       name: 'portico_tls_certificate_reload_total',
-      help: 'Times that changed certificates were taken, or refused and the last good ones kept; reloads included',
+      help: 'Times that changed certificates were taken (reloads included), or refused and the last good ones kept',
       type: 'counter',
       aggregator: 'sum',
       values: [
         { labels: { result: 'success' }, value: reloads.succeeded + renewals.succeeded },
-        { labels: { result: 'failure' }, value: reloads.failed + renewals.failed },
+        { labels: { result: 'failure' }, value: renewals.failed },
       ],
     },
     orders.family(),
@@ -73,15 +78,21 @@ export function supervisorFamilies({
   ];
 }
 
+interface Validity {
+  readonly labels: Value['labels'];
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
 /** A name may have several, of different kinds of key: the first to end is the one to look after. */
-function earliestEnds(certificates: readonly LoadedCertificate[]): Value[] {
-  const ends = new Map<string, Value>();
-  for (const { certificate, notAfter, origin } of certificates) {
-    const value = notAfter.getTime() / 1_000;
+function earliestEnds(certificates: readonly LoadedCertificate[]): Validity[] {
+  const ends = new Map<string, Validity>();
+  for (const { certificate, notBefore, notAfter, origin } of certificates) {
     for (const name of certificate.names) {
       const key = `${origin} ${name}`;
-      if ((ends.get(key)?.value ?? Number.POSITIVE_INFINITY) > value)
-        ends.set(key, { labels: { name, source: origin }, value });
+      const other = ends.get(key);
+      if (other === undefined || other.notAfter > notAfter)
+        ends.set(key, { labels: { name, source: origin }, notBefore, notAfter });
     }
   }
   return [...ends.values()];

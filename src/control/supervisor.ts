@@ -81,7 +81,7 @@ class Supervisor {
   readonly #systemd: Systemd;
   readonly #snapshots: Snapshots;
   readonly #ownFamilies = ownFamilies('supervisor');
-  readonly #reloads = { succeeded: 0, failed: 0, lastSucceeded: true, succeededAt: Date.now() };
+  readonly #reloads = { succeeded: 0, lastSucceeded: true, succeededAt: Date.now() };
   #admin: Admin | undefined;
   #control: ControlSocket | undefined;
   /** All workers have served; from then on one that serves is enough. */
@@ -290,7 +290,6 @@ class Supervisor {
       const said = [...warnings, ...findings.map(formatProblem)];
       return { ok: true, message: `reloaded (generation ${this.#snapshots.generation})`, warnings: said, problems: [] };
     } catch (error) {
-      this.#reloads.failed++;
       this.#reloads.lastSucceeded = false;
       const problems = error instanceof ConfigError ? error.problems.map(formatProblem) : [(error as Error).message];
       this.#log.error('the reload failed, everything stays as it was', { error: problems.join('\n') });

@@ -10,14 +10,14 @@ import { createLog } from '../../src/telemetry/log.ts';
 
 const log = createLog('silent', { put: () => {}, flush: async () => {} });
 
-const loaded = (name: string, notAfter: number, origin: Origin = 'file'): LoadedCertificate => ({
+const loaded = (name: string, notBefore: number, notAfter: number, origin: Origin = 'file'): LoadedCertificate => ({
   ...{
     origin,
     place: name,
     issuer: 'CN=issuer',
     certificate: { names: [name], chain: `${name} ${notAfter}`, key: '' },
   },
-  ...{ notBefore: new Date(0), notAfter: new Date(notAfter) },
+  ...{ notBefore: new Date(notBefore), notAfter: new Date(notAfter) },
 });
 
 t.test('certificates, orders, OCSP and reloads', async (t) => {
@@ -28,17 +28,25 @@ t.test('certificates, orders, OCSP and reloads', async (t) => {
   ocsp.counts.count('ocsp.example', 'revoked');
   const families = supervisorFamilies({
     ...{ serving: 1, wanted: 2, orders, ocsp, renewals: { succeeded: 3, failed: 4 } },
-    reloads: { succeeded: 10, failed: 20, lastSucceeded: false, succeededAt: 5_000 },
-    certificates: [loaded('a.example', 9_000), loaded('a.example', 7_000), loaded('b.example', 8_000, 'acme')],
+    reloads: { succeeded: 10, lastSucceeded: false, succeededAt: 5_000 },
+    certificates: [
+      loaded('a.example', 1_000, 9_000),
+      loaded('a.example', 2_000, 7_000),
+      loaded('b.example', 0, 8_000, 'acme'),
+    ],
   });
   const values = (name: string) => families.find((each) => each.name === name)?.values;
   t.same(values('portico_tls_certificate_not_after_timestamp_seconds'), [
     { labels: { name: 'a.example', source: 'file' }, value: 7 },
     { labels: { name: 'b.example', source: 'acme' }, value: 8 },
   ]);
+  t.same(values('portico_tls_certificate_not_before_timestamp_seconds'), [
+    { labels: { name: 'a.example', source: 'file' }, value: 2 },
+    { labels: { name: 'b.example', source: 'acme' }, value: 0 },
+  ]);
   t.same(values('portico_tls_certificate_reload_total'), [
     { labels: { result: 'success' }, value: 13 },
-    { labels: { result: 'failure' }, value: 24 },
+    { labels: { result: 'failure' }, value: 4 },
   ]);
   t.same(values('portico_acme_orders_total'), [
     { labels: { issuer: 'acme.example', result: 'issued' }, value: 1 },
