@@ -12,7 +12,7 @@ import { Turn } from './model/turn.ts';
 import { blame } from './proxy/blame.ts';
 import { Door } from './proxy/door.ts';
 import { fail } from './proxy/reply.ts';
-import { createLog, descriptorSink } from './telemetry/log.ts';
+import { createLog, descriptorSink, lostLines } from './telemetry/log.ts';
 import { ownFamilies } from './telemetry/scrape.ts';
 import { Http1Transport } from './upstream/http1.ts';
 
@@ -159,7 +159,8 @@ async function open(snapshot: Snapshot, table: CertificateTable | undefined): Pr
 
 /** The supervisor asks for nothing when it is scraped: a saturated worker would answer late. */
 async function publish(): Promise<void> {
-  if (door !== undefined) report({ kind: 'measures', families: [...door.measures(), ...(await ownMeasures())] });
+  if (door !== undefined)
+    report({ kind: 'measures', families: [...door.measures(), lostLines(sink), ...(await ownMeasures())] });
 }
 
 /** Accepts nothing more: what comes is another instance's. */

@@ -1,7 +1,7 @@
 // Lines that wait to be written: as bytes in blocks, taken in pieces of whole lines or all together.
 
 const BLOCK_SIZE = 64 * 1024;
-const LF = 0x0a;
+export const LF = 0x0a;
 /** Of a unit of text in UTF-8, at most. */
 const MAX_UNIT = 3;
 

@@ -2,9 +2,10 @@
 
 import { constants, fstatSync, openSync, writeSync, writev } from 'node:fs';
 import { isatty } from 'node:tty';
+import type { Family } from '../model/measures.ts';
 import type { LogLevel } from '../model/snapshot.ts';
 import { jsonLine, type Members, PIPE_BUF } from './line.ts';
-import { LineQueue } from './line-queue.ts';
+import { LF, LineQueue } from './line-queue.ts';
 
 export interface Log {
   debug(message: string, fields?: Members): void;
@@ -66,13 +67,28 @@ const GATHER = 5;
 export interface DescriptorSink extends Sink {
   /** A write waits in the kernel, perhaps for ever: a process with such a thread does not end, not even by process.exit(). */
   readonly isStuck: boolean;
+  /** Lines that nobody will read, for whatever reason. */
+  readonly lost: number;
+}
+
+/** For the scrape: a log that loses lines says so late, or not at all. */
+export function lostLines({ lost }: DescriptorSink): Family {
+  return {
+    name: 'portico_log_lines_lost_total',
+    help: 'Lines of the log that could not be written in time, or not at all',
+    type: 'counter',
+    aggregator: 'sum',
+    values: [{ labels: {}, value: lost }],
+  };
 }
 
 /** Lines to a file descriptor: one write under way at a time, and to a pipe in pieces that several workers may write side by side. */
 export function descriptorSink(given: number): DescriptorSink {
   const { descriptor, kind } = openTarget(given);
   const held = new LineQueue();
+  /** Of these nothing was said yet. */
   let dropped = 0;
+  let lost = 0;
   /** A write is under way, or will be soon. */
   let writing = false;
   /** One that is under way has a thread of its own. */
@@ -84,6 +100,7 @@ export function descriptorSink(given: number): DescriptorSink {
   function put(line: string): void {
     if (held.length + line.length >= MAX_HELD) {
       dropped++;
+      lost++;
       return;
     }
     held.put(line);
@@ -95,14 +112,14 @@ export function descriptorSink(given: number): DescriptorSink {
   function writeSome(): void {
     gathering = undefined;
     if (dropped > 0 && held.length < MAX_HELD / 2) {
-      const lost = dropped;
+      const untold = dropped;
       dropped = 0;
       put(
         jsonLine({
           time: new Date().toISOString(),
           level: 'warn',
           msg: 'log lines lost: they could not be written in time',
-          lost,
+          lost: untold,
         }),
       );
     }
@@ -130,6 +147,7 @@ export function descriptorSink(given: number): DescriptorSink {
         written = writeSync(descriptor, piece);
       } catch (error) {
         if (isFull(error as NodeJS.ErrnoException)) return tryAgain();
+        lost += countLines([piece]);
       }
       retry = SHORTEST_RETRY;
       held.drop(written);
@@ -141,6 +159,7 @@ export function descriptorSink(given: number): DescriptorSink {
     isStuck = false;
     if (error !== null && isFull(error)) return tryAgain();
     retry = SHORTEST_RETRY;
+    if (error !== null) lost += countLines(pieces);
     held.drop(error === null ? written : pieces.reduce((sum, { length }) => sum + length, 0));
     writeSome();
   }
@@ -172,7 +191,16 @@ export function descriptorSink(given: number): DescriptorSink {
     get isStuck() {
       return isStuck;
     },
+    get lost() {
+      return lost;
+    },
   };
+}
+
+function countLines(pieces: readonly Buffer[]): number {
+  let count = 0;
+  for (const piece of pieces) for (const byte of piece) if (byte === LF) count++;
+  return count;
 }
 
 /** The reader is slow, or the disk or a user's part of it is full; all else does not pass. */

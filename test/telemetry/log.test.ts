@@ -8,7 +8,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { createLog, descriptorSink, type Sink } from '../../src/telemetry/log.ts';
+import { createLog, descriptorSink, lostLines, type Sink } from '../../src/telemetry/log.ts';
 import { makeFolder } from '../support/folder.ts';
 import { needParts, partPath } from '../support/parts.ts';
 import { waitFor } from '../support/ports.ts';
@@ -265,6 +265,7 @@ t.test('a reader that stands still: nothing blocks, memory is bounded, what is l
   t.ok(kept.length < 6_000, `${kept.length} lines of 1 kB were held`);
   t.ok(kept.length > 3_000, 'but not few');
   t.equal(kept.length + lost, total, 'what was kept and what was counted is all there was');
+  t.match(lostLines(sink), { name: 'portico_log_lines_lost_total', type: 'counter', values: [{ value: lost }] });
   t.ok(
     kept.every((each, at) => at === 0 || each.i > kept[at - 1].i),
     'in order',
@@ -317,5 +318,5 @@ t.test('a reader that has gone costs nothing', async (t) => {
   closeSync(readEnd);
   for (let i = 0; i < 100; i++) sink.put('{}');
   await sink.flush();
-  t.pass('flushed');
+  t.equal(sink.lost, 100, 'but what it did not get is counted');
 });
