@@ -7,6 +7,8 @@ import { whenQuiet } from '../model/quiet.ts';
 import type { Scrape } from '../telemetry/scrape.ts';
 import { SHARES_PORTS } from './ports.ts';
 
+/** How long a request may take to arrive, in ms. */
+const REQUEST_TIMEOUT = 5_000;
 /** How long an answer may take when all else has ended, in ms. */
 const LAST_ANSWERS = 1_000;
 
@@ -37,7 +39,11 @@ export interface Admin {
  * be shared it is: an instance that takes over answers here before the other one ceases to.
  */
 export async function openAdmin(host: string, port: number, told: Told): Promise<Admin> {
-  const server = createServer({ headersTimeout: 5_000, requestTimeout: 5_000, maxHeaderSize: 16 * 1024 });
+  const server = createServer({
+    ...{ headersTimeout: REQUEST_TIMEOUT, requestTimeout: REQUEST_TIMEOUT, maxHeaderSize: 16 * 1024 },
+    // Node looks every 30 s whether these are over: so long a few connections could keep health from answering.
+    connectionsCheckingInterval: 1_000,
+  });
   server.on('request', (request, response) => answer(request, response, told));
   server.maxConnections = 100;
   await new Promise<void>((bound, failed) => {

@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import t from 'tap';
 import { type Check, openAdmin, type Told, upstreamChecks } from '../../src/control/admin.ts';
 import type { Family } from '../../src/model/measures.ts';
-import { freePort } from '../support/ports.ts';
+import { freePort, waitFor } from '../support/ports.ts';
 
 interface Answer {
   readonly status: number | undefined;
@@ -175,4 +175,17 @@ t.test('handed over, it takes nobody new and answers who was there before', asyn
   early.write('GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
   t.match(String((await once(early, 'data'))[0]), /^HTTP\/1\.1 200 OK\r\n/);
   await t.rejects(ask(own, '/readyz'), { code: 'ECONNREFUSED' });
+});
+
+t.test('connections that never finish their request do not keep health from answering for long', async (t) => {
+  const sockets = Array.from({ length: 100 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  t.teardown(() => sockets.forEach((socket) => socket.destroy()));
+  for (const socket of sockets) socket.write('GET /livez HTTP/1.1\r\nHost: a\r\nX: ');
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+  const isAnswered = () =>
+    ask(port, '/livez')
+      .then(({ status }) => status === 200)
+      .catch(() => false);
+  t.notOk(await isAnswered(), 'all places are taken');
+  await waitFor(isAnswered, 9_000, 'an answer');
 });
