@@ -7,7 +7,12 @@ import type { Family } from '../model/measures.ts';
 export function ownFamilies(worker: string): () => Promise<Family[]> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, labels: { worker } });
-  return async () => (await registry.getMetricsAsJSON()) as unknown as Family[];
+  return async () => ((await registry.getMetricsAsJSON()) as unknown as Family[]).map(ofOneProcess);
+}
+
+/** With the worker as a label there is nothing to sum, and prom-client would leave out what makes no sum: when a process started. */
+function ofOneProcess(family: Family): Family {
+  return { ...family, aggregator: 'first' };
 }
 
 /** One list out of several, values of the same series summed (or as their family says). */

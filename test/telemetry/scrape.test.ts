@@ -47,5 +47,6 @@ t.test('each process tells of itself, under its name', async (t) => {
   const own = ownFamilies('7');
   const { text } = await renderScrape([await own()], '');
   t.match(text, /process_resident_memory_bytes\{worker="7"\} \d+/);
+  t.match(text, /process_start_time_seconds\{worker="7"\} \d+/);
   t.match(text, /nodejs_heap_size_total_bytes\{worker="7"\} \d+/);
 });
