@@ -28,6 +28,8 @@ const SHARES_PORTS = process.platform === 'linux';
 
 const ownMeasures = ownFamilies(process.argv[3] ?? '');
 const sink = descriptorSink(1);
+/** The generation that is being prepared, until it is abandoned. */
+let preparing: number | undefined;
 let prepared: Prepared | undefined;
 let door: Door | undefined;
 let transport: Http1Transport | undefined;
@@ -79,9 +81,15 @@ function answer(generation: number, kind: 'accepted' | 'serving', done: Promise<
 async function prepare(given: Snapshot): Promise<void> {
   abandon();
   const snapshot = freeze(given);
+  preparing = snapshot.generation;
   const table = snapshot.certificates.length === 0 ? undefined : buildCertificateTable(snapshot);
   // The first listeners are bound by the commit: until then there is nothing that they could serve by.
-  prepared = { snapshot, table, opened: door === undefined ? [] : await openNew(door, snapshot, table) };
+  const opened = door === undefined ? [] : await openNew(door, snapshot, table);
+  if (preparing !== snapshot.generation) {
+    for (const listener of opened) listener.close();
+    throw new Error('it was abandoned meanwhile');
+  }
+  prepared = { snapshot, table, opened };
 }
 
 /** Those that are not open yet. They serve by the snapshot in force until the new one is; all are bound, or none. */
@@ -104,6 +112,7 @@ function isSame(one: Listener, other: Listener): boolean {
 /** What was prepared does not come into force. */
 function abandon(): void {
   for (const listener of prepared?.opened ?? []) listener.close();
+  preparing = undefined;
   prepared = undefined;
 }
 

@@ -23,7 +23,7 @@ const LATE_REPORT = 3_000;
 const HUNG_AFTER = 30_000;
 /** How long a new snapshot waits for a worker that serves, in ms: after a crash none may for a moment. */
 const WAIT_FOR_ONE = 10_000;
-/** How long a worker may take to accept a snapshot. */
+/** How long a worker may take to accept a snapshot, in ms. */
 const ANSWER_TIMEOUT = 20_000;
 
 interface Worker {
@@ -36,14 +36,16 @@ interface Worker {
   heardAt: number;
   forced: number;
   families: readonly Family[];
-  /** Waits for the next report of some kind; rejected when the worker ends. */
-  waiting: { readonly kinds: readonly Report['kind'][]; settle(report: Report | Error): void } | undefined;
+  hasEnded: boolean;
+  /** Waits for the answer to an order; rejected when the worker ends. */
+  waiting: { isAnswer(report: Report): boolean; settle(report: Report | Error): void } | undefined;
 }
 
 export class Workers {
   readonly #count: number;
   readonly #log: Log;
   readonly #hungAfter: number;
+  readonly #answerTimeout: number;
   readonly #all = new Set<Worker>();
   #snapshot: Snapshot | undefined;
   /** A new snapshot is being given to the workers that serve. */
@@ -53,10 +55,11 @@ export class Workers {
   #crashes = 0;
   #stopping = false;
 
-  constructor(count: number, log: Log, hungAfter = HUNG_AFTER) {
+  constructor(count: number, log: Log, hungAfter = HUNG_AFTER, answerTimeout = ANSWER_TIMEOUT) {
     this.#count = count;
     this.#log = log;
     this.#hungAfter = hungAfter;
+    this.#answerTimeout = answerTimeout;
   }
 
   /** How many serve now. */
@@ -145,8 +148,8 @@ export class Workers {
     this.#stopping = true;
     const closed = [...this.#all].map(async (worker) => {
       // One that is still starting holds nothing.
-      if (worker.serving) await ask(worker, { kind: 'close' }, ['closed']).catch(() => worker.child.kill('SIGKILL'));
-      else worker.child.kill('SIGKILL');
+      if (!worker.serving) worker.child.kill('SIGKILL');
+      else await this.#close(worker).catch(() => worker.child.kill('SIGKILL'));
     });
     await Promise.all(closed);
   }
@@ -215,6 +218,7 @@ export class Workers {
       heardAt: performance.now(),
       forced: 0,
       families: [],
+      hasEnded: false,
       waiting: undefined,
     };
     this.#all.add(worker);
@@ -234,18 +238,28 @@ export class Workers {
   }
 
   async #prepare(worker: Worker, snapshot: Snapshot): Promise<void> {
-    const report = await ask(worker, { kind: 'prepare', snapshot }, ['accepted', 'refused']);
-    if (report.kind === 'refused') throw new Error(report.reason);
+    await this.#ask(worker, { kind: 'prepare', snapshot }, isAnswerTo(snapshot, 'accepted'));
   }
 
   async #commit(worker: Worker, snapshot: Snapshot): Promise<void> {
-    const report = await ask(worker, { kind: 'commit', generation: snapshot.generation }, ['serving', 'refused']);
+    const { generation } = snapshot;
+    await this.#ask(worker, { kind: 'commit', generation }, isAnswerTo(snapshot, 'serving'));
+  }
+
+  async #close(worker: Worker): Promise<void> {
+    await this.#ask(worker, { kind: 'close' }, ({ kind }) => kind === 'closed');
+  }
+
+  /** Rejects with the reason of a worker that refuses. */
+  async #ask(worker: Worker, order: Order, isAnswer: (report: Report) => boolean): Promise<void> {
+    const report = await ask(worker, order, isAnswer, this.#answerTimeout);
     if (report.kind === 'refused') throw new Error(report.reason);
   }
 
   #onEnd(worker: Worker, how: string): void {
     const { serving } = worker;
     worker.serving = false;
+    worker.hasEnded = true;
     this.#all.delete(worker);
     this.#retire(worker);
     worker.waiting?.settle(new Error(`a worker ended before it answered (${how})`));
@@ -298,17 +312,21 @@ function onReport(worker: Worker, report: Report): void {
   worker.heardAt = performance.now();
   if (report.kind === 'measures') worker.families = report.families;
   else if (report.kind === 'drained') worker.forced = report.forced;
-  else if (worker.waiting?.kinds.includes(report.kind)) worker.waiting.settle(report);
+  else if (worker.waiting?.isAnswer(report)) worker.waiting.settle(report);
 }
 
-function ask(worker: Worker, order: Order, kinds: readonly Report['kind'][]): Promise<Report> {
+/** One that was stopped for a while answers late, and what it answers is of a snapshot that nobody waits for any more. */
+function isAnswerTo({ generation }: Snapshot, kind: 'accepted' | 'serving') {
+  return (report: Report) => (report.kind === kind || report.kind === 'refused') && report.generation === generation;
+}
+
+function ask(worker: Worker, order: Order, isAnswer: (report: Report) => boolean, timeout: number): Promise<Report> {
   return new Promise((answered, failed) => {
-    const timer = setTimeout(
-      () => worker.waiting?.settle(new Error('a worker did not answer in time')),
-      ANSWER_TIMEOUT,
-    );
+    // It was told by its end already that nobody will answer.
+    if (worker.hasEnded) return failed(new Error('a worker ended before it was asked'));
+    const timer = setTimeout(() => worker.waiting?.settle(new Error('a worker did not answer in time')), timeout);
     worker.waiting = {
-      kinds,
+      isAnswer,
       settle: (report) => {
         clearTimeout(timer);
         worker.waiting = undefined;

@@ -1,6 +1,7 @@
 // Workers: one that hangs is replaced while another one answers, one that cannot be started is tried again, and none takes what none has tried.
 
 import { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { compile } from '../../src/control/compile.ts';
 import { readEnvironment } from '../../src/control/environment.ts';
@@ -8,12 +9,15 @@ import { Workers } from '../../src/control/workers.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { childrenOf } from '../support/children.ts';
 import { freePort, waitFor } from '../support/ports.ts';
+import { answersOnPort } from '../support/process.ts';
 
 const skip = process.platform === 'linux' ? false : 'there is one worker only, and no /proc';
 /** In ms; less than the reports of a busy machine are late. */
 const HUNG_AFTER = 6_000;
+/** In ms; more than the start of a process takes on a busy machine. */
+const ANSWER_TIMEOUT = 5_000;
 
-async function startTwo(t: Test) {
+async function startTwo(t: Test, hungAfter = HUNG_AFTER, answerTimeout?: number) {
   const logged: Record<string, unknown>[] = [];
   const log = createLog('info', { put: (line) => logged.push(JSON.parse(line)), flush: () => Promise.resolve() });
   const configuration = readEnvironment({
@@ -23,17 +27,18 @@ async function startTwo(t: Test) {
   });
   // Without the listener that would need a certificate.
   const plain = { ...configuration, listeners: configuration.listeners.filter(({ kind }) => kind !== 'tls') };
+  const { port } = plain.listeners[0]!;
   const snapshot = (generation: number, address = '127.0.0.1') => {
     const listeners = plain.listeners.map((each) => ({ ...each, address }));
     const parts = { generation, certificates: [], authorities: new Map(), ticketKeys: new Uint8Array(48) };
     return compile({ ...plain, listeners }, parts);
   };
   const others = childrenOf(process.pid);
-  const workers = new Workers(2, log, HUNG_AFTER);
+  const workers = new Workers(2, log, hungAfter, answerTimeout);
   await workers.start(snapshot(1));
   t.teardown(() => workers.kill());
   const ours = () => childrenOf(process.pid).filter((pid) => !others.includes(pid));
-  return { workers, snapshot, logged, ours };
+  return { workers, snapshot, port, logged, ours };
 }
 
 async function killAll({ workers, ours }: Awaited<ReturnType<typeof startTwo>>): Promise<void> {
@@ -101,6 +106,36 @@ for (const [how, fail] of [
     await t.rejects(startTwo(t), { message: /spawn .*ENO/ });
   });
 }
+
+t.test('a worker that answers late answers for nothing but what it was asked', { skip }, async (t) => {
+  const { workers, snapshot, port, ours } = await startTwo(t, 60_000, ANSWER_TIMEOUT);
+  const before = ours();
+  process.kill(before[1]!, 'SIGSTOP');
+  await t.rejects(workers.replace(snapshot(2, '127.0.0.2')), { message: 'a worker did not answer in time' });
+  const next = workers.replace(snapshot(3, '127.0.0.3'));
+  process.kill(before[1]!, 'SIGCONT');
+  await next;
+  t.ok(await answersOnPort(port, '127.0.0.3'));
+  t.notOk(await answersOnPort(port, '127.0.0.2'), 'what was abandoned is not held');
+  t.equal(workers.serving, 2);
+  t.strictSame(ours(), before, 'none had to be ended');
+});
+
+t.test('a worker that ends between its yes and the swap holds up nobody', { skip }, async (t) => {
+  const { workers, snapshot, port, ours } = await startTwo(t, 60_000);
+  const [killed, late] = ours() as [number, number];
+  process.kill(late, 'SIGSTOP');
+  const replaced = workers.replace(snapshot(2, '127.0.0.2'));
+  await waitFor(() => answersOnPort(port, '127.0.0.2'), 5_000, 'what the first one has bound');
+  await sleep(500);
+  process.kill(killed, 'SIGKILL');
+  await waitFor(() => workers.serving === 1, 5_000, 'its end');
+  process.kill(late, 'SIGCONT');
+  const since = performance.now();
+  await replaced;
+  await waitFor(() => workers.serving === 2, 10_000, 'another one in its place');
+  t.ok(performance.now() - since < 10_000);
+});
 
 t.test('while none serves, a new snapshot waits for one that tries it', { skip }, async (t) => {
   const started = await startTwo(t);
