@@ -48,6 +48,13 @@ export interface ControlSocket {
   close(): void;
 }
 
+/** Another instance has the place. */
+export class PlaceTaken extends Error {
+  constructor(path: string) {
+    super(`another instance answers at ${path}`);
+  }
+}
+
 const MAX_REQUEST = 1_024;
 /** What a caller says to go on with what it asked for. */
 const GO = 'go';
@@ -74,7 +81,7 @@ export function socketPlaces({ controlSocket, admin }: Reach, environment: Envir
   return controlSocket === undefined ? defaultSocketPaths(admin.port, environment) : [controlSocket];
 }
 
-/** Opens the socket. Rejects with a sentence when its folder is not safe, or another instance answers there. */
+/** Opens the socket. Rejects with a sentence when its folder is not safe, with PlaceTaken when another instance answers there. */
 export async function openControlSocket(given: string, commands: Commands): Promise<ControlSocket> {
   const path = checkedPath(given);
   const made = makeFolder(dirname(path));
@@ -82,7 +89,10 @@ export async function openControlSocket(given: string, commands: Commands): Prom
   const server = createServer((socket) => serve(socket, commands));
   server.maxConnections = MAX_CALLERS;
   await new Promise<void>((bound, failed) => {
-    server.once('error', failed);
+    // Two that start at one moment both find nobody.
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      failed(error.code === 'EADDRINUSE' ? new PlaceTaken(path) : error),
+    );
     // The socket has its mode from its first moment on.
     const before = process.umask(0o177);
     try {
@@ -252,7 +262,7 @@ async function removeStale(path: string): Promise<void> {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return;
   if (!stats.isSocket()) throw new Error(`${path} is there and no socket`);
-  if (await answers(path)) throw new Error(`another instance answers at ${path}`);
+  if (await answers(path)) throw new PlaceTaken(path);
   unlinkSync(path);
 }
 

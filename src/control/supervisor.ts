@@ -11,6 +11,7 @@ import {
   type ControlSocket,
   type Instance,
   openControlSocket,
+  PlaceTaken,
   refusal,
   socketPlaces,
 } from './control-socket.ts';
@@ -168,7 +169,10 @@ class Supervisor {
     }
   }
 
-  /** Without it everything works but the commands that need it: only a place that was asked for is worth a failed start. */
+  /**
+   * Without it everything works but the commands that need it: only a place that was asked for is worth a failed start, and one where
+   * another instance answers. Two that start at one moment find all ports free, and would share them.
+   */
   async #openControl(): Promise<void> {
     try {
       this.#control = await openControlSocket(socketPlaces(this.#snapshots.configuration, process.env)[0]!, {
@@ -184,6 +188,7 @@ class Supervisor {
       });
     } catch (error) {
       const { message } = error as Error;
+      if (error instanceof PlaceTaken) throw new Error(`${message}: stop that one, or take its place by --takeover`);
       if (this.#snapshots.configuration.controlSocket !== undefined)
         throw new Error(`the control socket cannot be opened: ${message}`);
       this.#log.info('portico reload will not reach this instance, SIGHUP will', { error: message });

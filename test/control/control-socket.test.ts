@@ -89,6 +89,15 @@ t.test('what an instance left behind makes room, a living one does not', async (
   t.equal(existsSync(file), true);
 });
 
+t.test('of two that open it at one moment one has it', async (t) => {
+  const path = join(makeFolder(t, 'control'), 'c');
+  const opened = await Promise.allSettled([open(t, path), open(t, path)]);
+  const refused = opened.filter((each) => each.status === 'rejected').map(({ reason }) => reason);
+  t.match(refused, [{ message: /another instance answers/ }]);
+  t.equal(refused.length, 1);
+  t.strictSame(await askInstance([path], 'reload'), YES);
+});
+
 t.test('a folder that others may write to is refused, and a link to one', async (t) => {
   const folder = makeFolder(t, 'control');
   const open_ = join(folder, 'open');

@@ -8,7 +8,7 @@ import { childrenOf } from '../support/children.ts';
 import { makeFolder } from '../support/folder.ts';
 import { LAUNCHER, readLog, startPortico } from '../support/portico.ts';
 import { freePort, waitFor } from '../support/ports.ts';
-import { answersOnUrl, startProcess } from '../support/process.ts';
+import { answersOnUrl, type Running, startProcess } from '../support/process.ts';
 
 const skip = process.platform === 'linux' ? false : 'needs /proc';
 const SIGHUP = 1n;
@@ -64,6 +64,24 @@ for (const [moment, isThere] of Object.entries(moments)) {
     t.equal(running.stderr(), '', 'no debugger');
   });
 }
+
+t.test('of two that start at one moment one serves, and the other one says why not', { skip }, async (t) => {
+  const folder = makeFolder(t, 'two');
+  const adminPort = String(await freePort());
+  const env = {
+    ...{ HTTP_PORT: String(await freePort()), HTTPS_PORT: String(await freePort()), ADMIN_PORT: adminPort },
+    ...{ LISTEN_HOST: '127.0.0.1', WORKERS: '1', TMPDIR: folder },
+  };
+  const begun = () => startProcess(t, { command: process.execPath, args: [LAUNCHER, 'run'], cwd: folder, env });
+  const both = await Promise.all([begun(), begun()]);
+  const isReady = ({ stdout }: Running) => readLog(stdout()).some(({ msg }) => msg === 'ready');
+  await waitFor(() => both.every((each) => each.hasExited() || isReady(each)), 20_000, 'the outcome of both');
+  const failed = both.filter((each) => each.hasExited());
+  t.equal(failed.length, 1, 'they do not share the ports');
+  t.same(await failed[0]?.exited, { code: 1, signal: null });
+  t.match(failed[0]?.stderr(), /another instance answers at .*--takeover|is taken by another process/);
+  t.ok(await answersOnUrl(`http://127.0.0.1:${adminPort}/readyz`));
+});
 
 t.test('as the first process of a container', { skip }, async (t) => {
   const unshare = ['unshare', '--pid', '--fork', '--mount-proc', '--kill-child'];
