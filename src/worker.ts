@@ -57,6 +57,8 @@ process.on('message', (order: Order) => {
       return closeListeners();
     case 'drain':
       return drain(order.deadline, order.patient);
+    case 'hasten':
+      return hasten();
   }
 });
 // Ctrl-C in a terminal reaches the whole group; when to stop is the supervisor's decision.
@@ -187,7 +189,9 @@ function drain(deadline: number, patient: boolean): void {
   const timer = setInterval(() => {
     // A websocket has no end of its own: it is closed when all else is done, and its client connects anew elsewhere.
     const left = held.exchanges.size - held.tunnels.size;
-    const open = patient ? [...listeners, ...retired].reduce((sum, { connections }) => sum + connections, 0) : left;
+    const open = held.patient
+      ? [...listeners, ...retired].reduce((sum, { connections }) => sum + connections, 0)
+      : left;
     if (open > 0 && held.now() < end) return;
     clearInterval(timer);
     for (const close of held.tunnels) close();
@@ -195,6 +199,12 @@ function drain(deadline: number, patient: boolean): void {
       fail(exchange, FAILURES.draining, 'it was still under way when the door had to close');
     setTimeout(leave, LAST_BYTES, held, left);
   }, 25);
+}
+
+/** Idle connections end now, and websockets with the last answer. */
+function hasten(): void {
+  if (door !== undefined) door.patient = false;
+  for (const listener of [...listeners, ...retired]) listener.drain(false);
 }
 
 function leave(held: Door, forced: number): void {

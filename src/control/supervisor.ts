@@ -94,6 +94,8 @@ class Supervisor {
   #hasHeir = false;
   /** It serves, and this one drains. */
   #handsOver = false;
+  /** While this one drains websockets and idle connections may stay: nobody has told it to stop. */
+  #patient = false;
   readonly #end = Promise.withResolvers<number>();
 
   constructor(configuration: Configuration, load: () => Configuration, log: Log) {
@@ -145,6 +147,7 @@ class Supervisor {
 
   /** Lets what is under way end; asked a second time, or while it starts, it does not wait for that. */
   stop(signal: string): void {
+    if (this.#patient) return this.#hasten(signal);
     if (this.#draining) {
       this.#log.warn('stopping at once, as asked twice', { signal });
       this.#workers.kill();
@@ -155,6 +158,13 @@ class Supervisor {
     if (this.#begun) this.#endBy(this.#drain(signal));
     // The start comes upon it.
     else this.#workers.kill();
+  }
+
+  /** After a takeover the end comes by itself. Who asks for it wants it soon, and no request cut. */
+  #hasten(signal: string): void {
+    this.#patient = false;
+    this.#log.info('stopping: websockets and idle connections are not waited for any more', { signal });
+    this.#workers.hasten();
   }
 
   async #openAdmin(): Promise<void> {
@@ -219,11 +229,11 @@ class Supervisor {
     this.#control?.close();
     this.#snapshots.stop();
     await new Promise((waited) => setTimeout(waited, DRAIN_DELAY));
-    return this.#drainWorkers(deadline, false);
+    return this.#drainWorkers(deadline);
   }
 
-  async #drainWorkers(deadline: number, patient: boolean): Promise<number> {
-    const forced = await this.#workers.drain(deadline, patient);
+  async #drainWorkers(deadline: number): Promise<number> {
+    const forced = await this.#workers.drain(deadline, this.#patient);
     this.#admin?.close();
     if (forced === 0) this.#log.info('stopped');
     else this.#log.warn('stopped, but the deadline cut what was under way', { cut: forced });
@@ -251,11 +261,12 @@ class Supervisor {
     this.#log.info('handing over: nothing new is accepted, what is open may end', { deadline_ms: deadline });
     // Its place and its ports are the other one's from here on, and so is the word with systemd.
     this.#handsOver = true;
+    this.#patient = true;
     this.#control?.close();
     this.#snapshots.stop();
     await this.#snapshots.settled;
     await Promise.all([this.#admin?.handOver(), this.#workers.close()]);
-    this.#endBy(this.#drainWorkers(deadline, true));
+    this.#endBy(this.#drainWorkers(deadline));
     return { ...(await this.#tell()), ok: true };
   }
 

@@ -173,6 +173,11 @@ export class Workers {
     return forced.reduce((sum, each) => sum + each, 0);
   }
 
+  /** Of a patient drain: websockets and idle connections are not waited for any more. */
+  hasten(): void {
+    for (const worker of this.#all) tell(worker, { kind: 'hasten' });
+  }
+
   /** What all workers count, those that ended included: a counter never goes back. */
   async families(): Promise<(readonly Family[])[]> {
     return [await this.#retired, ...[...this.#all].map((worker) => worker.families)];

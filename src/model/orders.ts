@@ -14,7 +14,9 @@ export type Order =
   /** Another instance serves beside us: accept nothing more, losing none that is being opened, and answer `closed`. */
   | { readonly kind: 'close' }
   /** Finish what is held within the deadline (ms), and end. `patient`: websockets and idle connections may stay that long, too. */
-  | { readonly kind: 'drain'; readonly deadline: number; readonly patient: boolean };
+  | { readonly kind: 'drain'; readonly deadline: number; readonly patient: boolean }
+  /** A patient drain, under way or to come, is not patient any more. */
+  | { readonly kind: 'hasten' };
 
 /** From a worker to the supervisor. */
 export type Report =

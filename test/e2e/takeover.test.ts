@@ -201,6 +201,41 @@ t.test('under load: nobody is refused, what is under way ends where it is', { sk
   t.same(await heir.stop(), { code: 0, signal: null });
 });
 
+t.test(
+  'a stop of the old one ends websockets and idle connections, and no request; a second one ends all',
+  { skip },
+  async (t) => {
+    const { door, held } = await open(t, { DRAIN_TIMEOUT: '60' });
+    const socket = await openWebSocket(t, door);
+    const idle = openSession(door);
+    t.teardown(() => idle.destroy());
+    t.match(await askHttp2(idle, '/'), { status: 200 });
+    const asked = httpsGet(door.httpsPort, NAME, '/held', door.ca);
+    await waitFor(() => held.length === 1, 5_000, 'the request to reach the backend');
+    await untilReady(await startHeir(t, door));
+    t.equal(await echo(socket, 'still'), 'still');
+    door.process.signal('SIGTERM');
+    await waitFor(() => says(door.process, 'stopping: websockets'), 5_000, 'the word of it');
+    await new Promise((waited) => setTimeout(waited, 500));
+    held[0]!.end('at last');
+    t.match(await asked, { status: 200, text: 'at last' });
+    t.same(await door.process.exited, { code: 0, signal: null });
+    t.notOk(says(door.process, 'stopping at once'));
+
+    const again = await open(t, { DRAIN_TIMEOUT: '60' });
+    await openWebSocket(t, again.door);
+    const cut = httpsGet(again.door.httpsPort, NAME, '/held', again.door.ca);
+    cut.catch(() => {});
+    await waitFor(() => again.held.length === 1, 5_000, 'the request to reach the backend');
+    await untilReady(await startHeir(t, again.door));
+    again.door.process.signal('SIGTERM');
+    await waitFor(() => says(again.door.process, 'stopping: websockets'), 5_000, 'the word of it');
+    again.door.process.signal('SIGTERM');
+    t.same(await again.door.process.exited, { code: 2, signal: null });
+    await t.rejects(cut);
+  },
+);
+
 t.test('what a listener holds that a reload has left out may end, too', { skip }, async (t) => {
   const { held, service } = await startBackend(t);
   const port = await freePort();
