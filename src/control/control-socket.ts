@@ -23,6 +23,8 @@ export interface Instance extends Answer {
   readonly ports: readonly number[];
   /** How long systemd waits for a sign of life of it, in ms; 0: it does not. */
   readonly watchdog: number;
+  /** How often it has read its configuration again. */
+  readonly reloads: number;
 }
 
 /** What the running instance can be asked to do, by name. */

@@ -207,12 +207,14 @@ class Supervisor {
 
   /** We serve beside the other one: from its word on there is no way back, and what fails is told only. */
   async #takeOver({ running, complete }: Takeover): Promise<void> {
-    const doubt = await complete();
+    const { doubt, hasReloaded } = await complete();
     if (doubt === undefined) this.#log.info('took over; the other instance ends what it holds', { pid: running.pid });
     else
       this.#log.error('it is not known whether the other instance still accepts: end it', { pid: running.pid, doubt });
     if (!this.#draining) await this.#openControl().catch((error: Error) => this.#log.error(error.message));
     this.#systemd.takeOver(running.watchdog);
+    // Who asked for that was told that it is in force.
+    if (hasReloaded) await this.reload();
   }
 
   #endBy(drain: Promise<number>): void {
@@ -284,6 +286,7 @@ class Supervisor {
       pid: process.pid,
       ports: [...listeners, admin].map(({ port }) => port),
       watchdog: this.#systemd.watchdog,
+      reloads: this.#reloads.succeeded,
     };
   }
 

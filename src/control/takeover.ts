@@ -6,10 +6,17 @@ import { SHARES_PORTS } from './ports.ts';
 /** A running instance that waits for its end. Should we end before that, it serves on. */
 export interface Takeover {
   readonly running: Instance;
-  /** Resolves when it accepts nothing more, with undefined, or with a sentence when that is not known. Never rejects. */
-  complete(): Promise<string | undefined>;
+  /** Resolves when it accepts nothing more, or when that cannot be known. Never rejects. */
+  complete(): Promise<Completed>;
   /** It is to serve on. */
   abandon(): void;
+}
+
+export interface Completed {
+  /** Why it is not known whether it still accepts. */
+  readonly doubt: string | undefined;
+  /** Since it was found: what we have read may be older than what was in force. */
+  readonly hasReloaded: boolean;
 }
 
 /** How long the running instance may take to say that it is there, and to accept nothing more; in ms. */
@@ -30,9 +37,12 @@ export async function beginTakeover(places: readonly string[]): Promise<Takeover
     running,
     complete: () =>
       conversation.ask('go', CLOSE_TIMEOUT).then(
-        ({ ok, message }) => (ok ? undefined : message),
+        (told) =>
+          told.ok
+            ? { doubt: undefined, hasReloaded: (told as Instance).reloads !== running.reloads }
+            : { doubt: told.message, hasReloaded: false },
         // One that ended in the meantime accepts nothing either.
-        (error: Error) => (conversation.ended ? undefined : error.message),
+        (error: Error) => ({ doubt: conversation.ended ? undefined : error.message, hasReloaded: false }),
       ),
     abandon: () => conversation.close(),
   };

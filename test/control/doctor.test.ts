@@ -158,7 +158,16 @@ t.test('what a screenshot container would find under the public name', async (t)
 
   const path = join(makeFolder(t, 'instance'), 'c');
   const held = await freePort();
-  const told = { ok: true, message: 'ready', warnings: [], problems: [], pid: 7, ports: [held], watchdog: 0 };
+  const told = {
+    ok: true,
+    message: 'ready',
+    warnings: [],
+    problems: [],
+    pid: 7,
+    ports: [held],
+    watchdog: 0,
+    reloads: 0,
+  };
   let instance: Instance = told;
   const control = await openControlSocket(path, { status: async () => instance });
   t.teardown(() => control.close());

@@ -6,7 +6,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import t, { type Test } from 'tap';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
-import { type Answer, type Conversation, callInstance } from '../../src/control/control-socket.ts';
+import { type Answer, askInstance, type Conversation, callInstance } from '../../src/control/control-socket.ts';
 import { httpsGet } from '../support/https-get.ts';
 import { openNotifySocket } from '../support/notify-socket.ts';
 import { needParts } from '../support/parts.ts';
@@ -257,6 +257,23 @@ t.test('what a listener holds that a reload has left out may end, too', { skip }
   held[0]!.end('at last');
   t.equal(await asked, 200);
   t.same(await door.process.exited, { code: 0, signal: null });
+});
+
+t.test('what the running one reloads meanwhile is in force after the takeover, too', { skip }, async (t) => {
+  let head = '';
+  const site = (status: number) => `hosts: { ${NAME}: { routes: [{ reply: { status: ${status} } }] } }\n`;
+  const door = await startByFile(t, [NAME], (ground) => {
+    head = fileHead(ground);
+    return head + site(204);
+  });
+  const heir = await startProcess(t, {
+    ...{ command: process.execPath, args: [LAUNCHER, 'run', '--takeover', '--config', door.file], cwd: door.cwd },
+  });
+  await waitFor(() => says(door.process, 'another instance starts'), 20_000, 'the new instance');
+  door.write(head + site(410));
+  t.match(await askInstance([`${door.cwd}/control.sock`], 'reload'), { ok: true });
+  await untilReady(heir);
+  t.equal((await httpsGet(door.httpsPort, NAME, '/', door.certificate.ca)).status, 410);
 });
 
 t.test('a start that fails leaves the running one as it was', { skip }, async (t) => {
