@@ -194,6 +194,8 @@ function drain(deadline: number, patient: boolean): void {
       : left;
     if (open > 0 && held.now() < end) return;
     clearInterval(timer);
+    // The last word to HTTP/2 clients: what they may ask again elsewhere.
+    for (const listener of [...listeners, ...retired]) listener.drain(false);
     for (const close of held.tunnels) close();
     for (const exchange of held.exchanges)
       fail(exchange, FAILURES.draining, 'it was still under way when the door had to close');

@@ -20,6 +20,9 @@ const CONNECTION_WINDOW = 1024 * 1024;
 /** Larger heads of answers break the stream; SSO answers come near to 64 KiB. */
 const MAX_SENT_HEAD = 256 * 1024;
 
+/** What a client sends right behind its first request is taken so long, in ms, while we drain. */
+const FIRST_REQUESTS = 1_000;
+
 /** Serves a connection on which HTTP/2 was agreed; it is one of `connections` while it lives. */
 export function serveHttp2(socket: TLSSocket, origin: Origin, door: Door, connections: Roster<Http2Connection>): void {
   const connection = new Http2Connection(socket, origin, door);
@@ -43,6 +46,8 @@ export class Http2Connection implements Watched {
   #lastBegun = 0;
   /** When the head that has begun must have come. */
   #headDeadline = 0;
+  /** From when on nothing more is taken. */
+  #closesAt = Number.POSITIVE_INFINITY;
   /** Nothing is under way, and our side has ended. */
   #ending = false;
 
@@ -70,6 +75,7 @@ export class Http2Connection implements Watched {
   }
 
   onDeadline(): void {
+    if (this.#door.now() >= this.#closesAt) this.#session.close();
     if (this.#ending) this.#socket.destroy();
     else if (this.#streams === 0) this.#look();
   }
@@ -101,8 +107,9 @@ export class Http2Connection implements Watched {
       stream.pause();
     }
     handle(door, exchange);
-    // Not before its first request, which may be on its way: that one would be refused.
-    if (this.#origin.bound.draining || exchange.isLast || this.#isFull) this.#session.close();
+    if (exchange.isLast || this.#isFull) this.#session.close();
+    // Not before its first requests, which may be on their way: they would be refused.
+    else if (this.#origin.bound.draining) this.#closesAt = Math.min(this.#closesAt, door.now() + FIRST_REQUESTS);
   }
 
   get #isFull(): boolean {

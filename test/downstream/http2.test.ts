@@ -230,3 +230,21 @@ t.test('a connection ends with the last request that it may carry', async (t) =>
   const answered = client.frames.filter(({ type, flags }) => type === FRAME.data && (flags & 1) !== 0);
   t.strictSame(answered.map(({ stream }) => stream).sort(), [1, 3]);
 });
+
+t.test(
+  'while its listener drains, what a new client sends right behind its first request is answered, too',
+  async (t) => {
+    const { upstream, door } = await setUp(t, { sweepEvery: 50 });
+    const client = await stubborn(t, door);
+    door.drain();
+    for (const id of [1, 3]) {
+      client.send(frame(FRAME.headers, 5, id, fieldBlock(fields('GET'))));
+      await waitFor(() => upstream.requests.length > id / 2, 5_000, `request ${id} to reach the upstream`);
+    }
+    await client.gone;
+    const goaway = client.frames.find(({ type }) => type === FRAME.goaway);
+    t.equal(goaway?.payload.readUInt32BE(0), 3, 'then it is told of the end');
+    const answered = client.frames.filter(({ type, flags }) => type === FRAME.data && (flags & 1) !== 0);
+    t.strictSame(answered.map(({ stream }) => stream).sort(), [1, 3]);
+  },
+);

@@ -68,6 +68,8 @@ export interface TestDoor {
   readonly connections: number;
   /** What a worker does with a new snapshot. */
   reload(change: Partial<Snapshot>): void;
+  /** What a worker does when it is told to stop. */
+  drain(): void;
   close(): void;
 }
 
@@ -172,6 +174,9 @@ export async function openDoor(options: DoorOptions): Promise<TestDoor> {
       const next = freeze({ ...door.active.snapshot, ...change });
       door.activate(next);
       for (const [i, listener] of next.listeners.entries()) open[i]!.renew(listener, next, buildCertificateTable(next));
+    },
+    drain: () => {
+      for (const listener of open) listener.drain(false);
     },
     close: () => {
       clearInterval(timer);
