@@ -108,7 +108,8 @@ export function list<T>(item: Shape<T>, least: 0 | 1, most = 1_000): Shape<reado
       }
       if (node.items.length < least) return at.problem('is an empty list', 'add an entry, or leave it out');
       if (node.items.length > most) return at.problem(`has ${node.items.length} entries`, `give at most ${most}`);
-      return node.items.flatMap((each, i) => item.read(each, at.inside(each, i)) ?? []);
+      const read = node.items.map((each, i) => item.read(each, at.inside(each, i)));
+      return read.filter((each) => each !== undefined);
     },
   };
 }
@@ -233,7 +234,7 @@ export function anything(readVariable: (text: string) => Json): Shape<Json> {
         if (value === undefined || node.quoted) return value;
         if (node.expanded === true) return readVariable(value);
         if (value === 'true' || value === 'false') return value === 'true';
-        return NUMBER.test(value) && Number.isFinite(Number(value)) ? Number(value) : value;
+        return isExactNumber(value) ? Number(value) : value;
       }
       case 'list':
         return list(shape, 0).read(node, at) ?? [];
@@ -245,6 +246,12 @@ export function anything(readVariable: (text: string) => Json): Shape<Json> {
   };
   const shape: Shape<Json> = { schema: {}, read };
   return shape;
+}
+
+/** A long row of digits is the name of something: as a number it would lose the last ones. */
+function isExactNumber(text: string): boolean {
+  const number = NUMBER.test(text) ? Number(text) : Number.NaN;
+  return /^-?\d{16,}$/.test(text) ? String(number) === text : Number.isFinite(number);
 }
 
 /** As JSON writes it. */

@@ -175,12 +175,17 @@ t.test('parameters: where the API is follows from the routes', async (t) => {
   mkdirSync(join(root, 'scripts'));
   writeFileSync(join(root, 'index.html'), '');
   writeFileSync(join(root, 'scripts', 'tc-params.js'), 'window.TC_PARAMS = {};');
-  const frontend = `files:\n          root: ${root}\n        parameters:\n          script:\n            N: 42\n            T: "42"\n            J: \${J}\n            V: \${V}`;
+  const frontend = `files:\n          root: ${root}\n        parameters:\n          script:\n            N: 42\n            T: "42"\n            J: \${J}\n            V: \${V}
+            L: [[1, [2]], null, []]
+            I: 12345678901234567890`;
   const api = 'path: /_api\n        proxy: backend\n        answers: json';
   const read = readText(routes(frontend, api), { J: '{"a":[1]}', V: '42' });
   t.match(read.hosts[0]!.routes[1]!.action, {
     parameters: {
-      script: { API_BASEROUTE: 'https://a.example/_api', N: 42, T: '42', J: { a: [1] }, V: '42' },
+      script: {
+        ...{ API_BASEROUTE: 'https://a.example/_api', N: 42, T: '42', J: { a: [1] }, V: '42' },
+        ...{ L: [[1, [2]], null, []], I: '12345678901234567890' },
+      },
       embed: { API_BASEROUTE: 'https://a.example/_api' },
     },
   });
