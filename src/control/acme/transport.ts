@@ -11,6 +11,7 @@ const MAX_BYTES = 256 * 1024;
 const TIMEOUT = 30_000;
 /** Of what is told of it, in characters. */
 const MAX_WORDS = 500;
+const MAX_KIND = 80;
 
 /** An issuer refused, or did not answer as an issuer does. The message is for people. */
 export class IssuerError extends Error {
@@ -117,14 +118,22 @@ export function problemOf(answer: IssuerAnswer, url: string): IssuerError {
   return new IssuerError(type, `${host} refused: ${describeProblem(problem)}`, status, retryAfter);
 }
 
-/** What a problem document says, in one line; it comes from outside, so it is bounded and made plain. */
+/**
+ * What a problem document says, in one line; it comes from outside, so it is bounded and made plain. Of its subproblems (RFC 8555
+ * §6.7.1) the first three are told, and nothing below those.
+ */
 export function describeProblem(problem: unknown): string {
+  const { subproblems } = (problem ?? {}) as Record<string, unknown>;
+  const below = Array.isArray(subproblems) ? subproblems.slice(0, 3) : [];
+  return [problem, ...below].map(wordsOf).join('; ');
+}
+
+function wordsOf(problem: unknown): string {
   if (typeof problem !== 'object' || problem === null) return 'no reason given';
-  const { type, detail, subproblems } = problem as Record<string, unknown>;
+  const { type, detail } = problem as Record<string, unknown>;
   const words = typeof detail === 'string' && detail !== '' ? plain(detail) : 'no reason given';
-  const kind = typeof type === 'string' ? plain(type.replace('urn:ietf:params:acme:error:', '')) : 'unknown';
-  const below = Array.isArray(subproblems) ? subproblems.slice(0, 3).map(describeProblem) : [];
-  return [`${words} (${kind})`, ...below].join('; ');
+  const kind = typeof type === 'string' ? plain(type.replace('urn:ietf:params:acme:error:', ''), MAX_KIND) : 'unknown';
+  return `${words} (${kind})`;
 }
 
 /** What comes from outside, in one line of bounded length. */
