@@ -78,13 +78,14 @@ export function readYaml(bytes: Uint8Array, file: string, problems: Problem[], s
     });
     const [document, second] = documents;
     const errors = documents.flatMap((each) => each.errors);
+    const brackets = errors.length === 0 ? NO_BRACKETS : openBrackets(documents);
     let lastLine = 0;
     for (const error of errors) {
       const { line } = lines.linePos(error.pos[0]);
       // What follows in a line follows from its first error.
       if (line === lastLine) continue;
       lastLine = line;
-      const { offset, ...words } = explainError(error, text, documents);
+      const { offset, ...words } = explainError(error, text, brackets);
       const spot = lines.linePos(offset);
       problems.push({ place: `${file}:${spot.line}:${spot.col}`, ...words });
     }
@@ -139,22 +140,22 @@ type Words = Pick<Problem, 'message' | 'hint'>;
 function explainError(
   { code, message, pos }: YAMLError,
   text: string,
-  documents: readonly Document[],
+  brackets: ReadonlyMap<number, number>,
 ): Words & { readonly offset: number } {
   const [offset] = pos;
   if (text.slice(offset - 1, offset + 1) === '${') return { offset, ...FLOW_WORDS };
-  const bracket = /^Flow (?:sequence|map) in block/.test(message) ? openBracket(offset, documents) : undefined;
+  const bracket = /^Flow (?:sequence|map) in block/.test(message) ? brackets.get(offset) : undefined;
   if (bracket !== undefined) return { offset: bracket, ...OPEN_WORDS[text[bracket] as '[' | '{'] };
   return { offset, ...wordsFor(code, message) };
 }
 
-/** The first that is not closed when the text that is for it ends here. */
-function openBracket(end: number, documents: readonly Document[]): number | undefined {
-  let found: number | undefined;
+const NO_BRACKETS: ReadonlyMap<number, number> = new Map();
+
+/** Where brackets end, and where the first one of those stands. One that is not closed ends where the text that is for it does. */
+function openBrackets(documents: readonly Document[]): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
   const onCollection = (_key: unknown, { flow, range }: YAMLMap | YAMLSeq) => {
-    if (!flow || range?.[1] !== end) return undefined;
-    found = range[0];
-    return visit.BREAK;
+    if (flow && range && !found.has(range[1])) found.set(range[1], range[0]);
   };
   for (const document of documents) visit(document, { Collection: onCollection });
   return found;

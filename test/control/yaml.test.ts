@@ -76,6 +76,15 @@ t.test('a bomb of aliases is refused before it is lit', async (t) => {
   for (const problem of problems) t.match(problem, /anchors/);
 });
 
+t.test('many brackets that are left open take no long time', async (t) => {
+  const before = performance.now();
+  const { problems } = read('k: [a\n'.repeat(8_000));
+  t.equal(problems.length, 8_000);
+  t.match(problems[7_999], /^f\.yaml:8000:4 this \[ is not closed/);
+  // Of a quadratic search it was 35 s and more.
+  t.ok(performance.now() - before < 8_000);
+});
+
 t.test('one problem a line: what follows in it follows from the first', async (t) => {
   t.equal(read('- a\nb: c\n').problems.length, 1);
 });
