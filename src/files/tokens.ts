@@ -29,7 +29,7 @@ export function scan(text: string): Token[] | string {
       if (end === at) return 'a string in it does not end';
     } else if (char === '/' && text[at + 1] === '*') {
       return 'a comment in it does not end';
-    } else if (char === '/' && mayBeginPattern(tokens.at(-1))) {
+    } else if (char === '/' && mayBeginPattern(tokens.at(-1), tokens.at(-2))) {
       end = match(PATTERN, text, at);
       if (end === at) return 'a slash in it is neither a comment nor a pattern';
     } else {
@@ -59,7 +59,12 @@ function match(pattern: RegExp, text: string, at: number): number {
   return pattern.test(text) ? pattern.lastIndex : at;
 }
 
-/** A slash behind a value divides; behind anything else it begins a regular expression. */
-function mayBeginPattern(before: Token | undefined): boolean {
+/** A slash behind a value divides; behind anything else it begins a regular expression. `a.of` is a value, `of` alone is none. */
+function mayBeginPattern(before: Token | undefined, beforeThat: Token | undefined): boolean {
+  if (before?.kind === 'name') return WORDS_BEFORE_VALUES.has(before.text) && beforeThat?.text !== '.';
   return before === undefined || (before.kind === 'other' && !')]}'.includes(before.text));
 }
+
+const WORDS_BEFORE_VALUES: ReadonlySet<string> = new Set([
+  ...['return', 'typeof', 'void', 'delete', 'in', 'of', 'instanceof', 'new', 'throw', 'case', 'do', 'else'],
+]);

@@ -108,6 +108,14 @@ t.test('keys are added in the way of the file', async (t) => {
   }
 });
 
+t.test('a slash behind a word of the language begins a pattern', async (t) => {
+  const before =
+    'window.TC_PARAMS = { A: function (s) { return /[}"]/.test(s) }, B: typeof /}/, C: a.of / 2 / b, D: 1 };';
+  const { text, remarks } = writeParameters('script', before, { script: { D: 'x', E: 2 }, embed: {} });
+  t.equal(text, before.replace('D: 1', 'D: "x", E: 2'));
+  t.strictSame(remarks, []);
+});
+
 t.test('a key that stands twice is set twice', async (t) => {
   const { text } = writeParameters('script', 'TC_PARAMS = { A: 1, "A": 2, ["A"]: 3 }', {
     script: { A: 'x' },
