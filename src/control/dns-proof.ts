@@ -3,12 +3,11 @@
 import { accessSync, constants, type Stats, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { readAuthority } from '../http/target.ts';
 import type { Finding } from './certificate-source.ts';
 import type { DnsProof } from './configuration.ts';
 import type { Problem } from './problem.ts';
 import { closeIt, openTo, readNamedFile, report } from './source-file.ts';
-import { Wrong } from './values.ts';
+import { readPlace, Wrong } from './values.ts';
 import type { VariableReader } from './variable-reader.ts';
 
 export const DNS_VARIABLES: readonly string[] = [
@@ -65,7 +64,7 @@ export const DNS_PROOF_MISSING = { what: 'lists dns-01, and nothing says how DNS
 
 /** A name or an address, with a port where it is not 53. */
 export function readServer(text: string): Server | Wrong {
-  const read = isIP(text) === 6 ? { host: text, port: undefined } : readAuthority(text);
+  const read = isIP(text) === 6 ? { host: text, port: undefined } : readPlace(text);
   if (read === undefined || read.port === 0) {
     return new Wrong(
       `is "${text}", which is no server`,

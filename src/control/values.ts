@@ -1,7 +1,8 @@
 // Single values as operators write them, read strictly: durations, sizes, addresses, names, paths, endpoints.
 
 import { isIP } from 'node:net';
-import { hasDotSegment, readAuthority } from '../http/target.ts';
+import { domainToASCII } from 'node:url';
+import { type Authority, hasDotSegment, readAuthority } from '../http/target.ts';
 import type { Endpoint } from '../model/snapshot.ts';
 
 /** Why a value is refused: continues its place (`is "x", which is no duration`), and what to give instead. */
@@ -62,10 +63,33 @@ export function writeBytes(bytes: number): string | number {
   return unit === undefined ? bytes : `${bytes / SIZES[unit]}${unit}`;
 }
 
+/** A host, or host:port, that can be asked for: an address, or a name that DNS can hold. */
+export function readPlace(text: string): Authority | undefined {
+  const authority = readAuthority(text);
+  return authority === undefined || !isHost(authority.host) ? undefined : authority;
+}
+
+/** What looks like an address and is none, DNS does not know, and the system may read as another one (`010.0.0.1`, `127.1`). */
+function isHost(host: string): boolean {
+  if (host.startsWith('[')) return isIP(host.slice(1, -1)) === 6;
+  const labels = host.split('.');
+  if (/^(?:\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!)) return isIP(host) === 4;
+  return host.length <= 253 && labels.every((label) => label.length <= 63);
+}
+
 /** A host, or host:port, as it is written in a Host field. */
 export function readHost(text: string): string | Wrong {
-  if (readAuthority(text) !== undefined) return text;
-  return new Wrong(`is "${text}", which is no host name`, 'give a host, or host:port, without https://');
+  if (readPlace(text) !== undefined) return text;
+  return new Wrong(
+    `is "${text}", which is no host name`,
+    hintForName(text, 'give a host, or host:port, without https://'),
+  );
+}
+
+/** How a name with letters beyond those of DNS is written there (RFC 5891), or else the hint. */
+export function hintForName(text: string, hint: string): string {
+  const ascii = /[^\x00-\x7f]/.test(text) ? domainToASCII(text) : '';
+  return ascii === '' ? hint : `write it as DNS has it: ${ascii}`;
 }
 
 export function readAddress(text: string): string | Wrong {
@@ -78,7 +102,8 @@ export function readAddress(text: string): string | Wrong {
 export function isNetwork(text: string): boolean {
   const [address, bits, more] = text.split('/');
   const family = isIP(address ?? '');
-  if (family === 0 || more !== undefined) return false;
+  // A zone behind `%` would not be heeded.
+  if (family === 0 || more !== undefined || text.includes('%')) return false;
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
@@ -87,9 +112,10 @@ export const isEverybody = (network: string) => /\/0+$/.test(network);
 
 /** In lower case. */
 export function readHostName(text: string): string | Wrong {
-  const authority = readAuthority(text);
-  if (authority !== undefined && authority.port === undefined && !text.includes('/')) return authority.host;
-  return new Wrong(`is "${text}", which is no host name`, 'give the name alone, without https://, port or path');
+  const place = readPlace(text);
+  if (place !== undefined && place.port === undefined && !text.includes('/')) return place.host;
+  const hint = hintForName(text, 'give the name alone, without https://, port or path');
+  return new Wrong(`is "${text}", which is no host name`, hint);
 }
 
 /** A path of whole segments, without a slash at its end; '' for all paths where that is allowed. */
@@ -115,7 +141,7 @@ export function readEndpoint(text: string): Endpoint | string {
   const authority = url?.[2] ?? text;
   if (authority.includes('@')) return 'it has a user name or password, which is not sent to upstreams';
   // An IPv6 address without brackets would be read as host and port.
-  const read = isIP(authority) === 6 ? { host: `[${authority}]`, port: undefined } : readAuthority(authority);
+  const read = isIP(authority) === 6 ? { host: `[${authority}]`, port: undefined } : readPlace(authority);
   if (read === undefined || read.port === 0) return 'this is no valid host and port';
   const tls = scheme === 'https';
   return { host: read.host.replace(/^\[|\]$/g, '').toLowerCase(), port: read.port ?? (tls ? 443 : 80), tls };

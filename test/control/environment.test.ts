@@ -210,9 +210,14 @@ t.test('names of sites', async (t) => {
       'a..b',
       '-a',
       '::1',
+      '[::::]',
+      '10.0.0.256',
+      `${'a'.repeat(64)}.example`,
+      `${'a.'.repeat(126)}ab`,
     ]) {
       refused(t, { ...TWO_DOMAINS, [place]: value }, place, /no host name/);
     }
+    t.match(problemsOf({ ...TWO_DOMAINS, [place]: 'bücher.example' })[0], { hint: /xn--bcher-kva\.example$/ });
   }
 });
 
@@ -282,6 +287,8 @@ t.test('endpoints: host, host and port, or a URL', async (t) => {
     'http://a#b',
     'backend:80:80',
     'http//a',
+    ...['http://[::::]', '[abcd]:80', '[10.0.0.7]', '10.0.0.256', '010.0.0.7', '127.1', '0x7f.1', '1'],
+    `${'a'.repeat(64)}.example`,
   ]) {
     refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: value }, 'BACKEND_SERVICE', /lists ".*": \w/);
     refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: value }, 'FRONTEND_SERVICE', /lists ".*": \w/);
@@ -361,6 +368,8 @@ t.test('TRUSTED_PROXIES', async (t) => {
     '10.0.0.0/-1',
     '10.0.0.1-9',
     '*',
+    'fe80::1%eth0',
+    'fe80::%eth0/64',
   ]) {
     refused(t, { TRUSTED_PROXIES: value }, 'TRUSTED_PROXIES', /no address or network/);
   }
