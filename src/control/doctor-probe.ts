@@ -49,6 +49,11 @@ export function askPage(
     const request: ClientRequest = tls ? getTls(options) : get(options);
     request.on('error', (error) => answered(firstOf(error)));
     request.on('response', (response) => readPage(response).then(answered));
+    // Without this an answer with 101 would end the request without a word.
+    request.on('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      answered(new Error(`it answers with status ${statusCode}`));
+    });
   });
 }
 

@@ -5,7 +5,7 @@ import type { AdminAddress, Environment } from './configuration.ts';
 import type { Answer } from './control-socket.ts';
 import { type Source, sourceOf } from './source.ts';
 
-/** In ms. */
+/** From the first byte to the last one, in ms. */
 const TIMEOUT = 5_000;
 
 /** Resolves to 0 when the instance says that it is ready, else to 1 after saying why. */
@@ -35,15 +35,23 @@ function askByAdmin({ address, port }: AdminAddress): Promise<string | undefined
   // An instance bound to all addresses is reached on loopback.
   const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
   return new Promise((answered) => {
-    const request = get({ host, port, path: '/readyz?verbose', timeout: TIMEOUT, agent: false }, (response) => {
+    const fail = (why: string) => answered(`${host}:${port}: ${why}`);
+    const late = AbortSignal.timeout(TIMEOUT);
+    const explain = ({ message }: Error) => fail(late.aborted ? `no answer within ${TIMEOUT / 1_000} s` : message);
+    const request = get({ host, port, path: '/readyz?verbose', signal: late, agent: false }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {
         text = (text + chunk).slice(0, 4_096);
       });
+      response.on('error', explain);
       response.on('end', () => answered(response.statusCode === 200 ? undefined : text.trim()));
     });
-    request.on('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT} ms`)));
-    request.on('error', (error) => answered(`${host}:${port}: ${error.message}`));
+    request.on('error', explain);
+    // Without this an answer with 101 would end the request without a word.
+    request.on('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      fail(`it answers with status ${statusCode}`);
+    });
   });
 }

@@ -119,6 +119,13 @@ t.test('upstreams that are exchanged, gone, silent, broken or no HTTP', async (t
   t.match(find(wrong, 'upstream backend'), [/^\[fail\].*cannot be asked .* is it really TLS/]);
 });
 
+t.test('an upstream that switches protocols is none', async (t) => {
+  const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n';
+  const odd = await serve(t, ({ socket }) => socket.write(switching));
+  const said = await diagnosesOf(odd, odd);
+  t.match(find(said, 'upstream backend'), [/^\[fail\].*cannot be asked \(it answers with status 101\)/]);
+});
+
 t.test('a body without an end is not read for ever', async (t) => {
   const endless = await serve(t, (_request, response) => {
     response.setHeader('Content-Type', 'application/json').write('{"version":"');

@@ -1,6 +1,8 @@
 // `portico healthcheck`: the instance's own word counts, whatever has become of its configuration since; never a stack.
 
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openAdmin } from '../../src/control/admin.ts';
@@ -73,4 +75,35 @@ t.test('what is wrong is said when no instance answers', async (t) => {
     code: 1,
     stderr: /^portico: no instance was found that is ready:\n {2}none\.yaml:1:1 the file is not there/,
   });
+});
+
+t.test('who answers in its place, and not as it does, is not ready', async (t) => {
+  const folder = makeFolder(t, 'health');
+  const answers: [bytes: string, why: RegExp][] = [
+    ['HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok', /aborted/],
+    ['HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n', /it answers with status 101/],
+  ];
+  for (const [bytes, why] of answers) {
+    const server = createServer((socket) => socket.once('data', () => socket.end(bytes))).listen(0, '127.0.0.1');
+    t.teardown(() => server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const said = await check(t, folder, { PORTICO_SOCKET: 'control.sock', ADMIN_PORT: String(port) });
+    t.match(said, { code: 1, stderr: /^portico: not ready: 127\.0\.0\.1:\d+: / });
+    t.match(said.stderr, why);
+  }
+});
+
+t.test('an answer that does not end is given up', async (t) => {
+  const folder = makeFolder(t, 'health');
+  const server = createServer((socket) => {
+    const timer = setInterval(() => socket.write('x'), 200);
+    socket.on('error', () => {}).on('close', () => clearInterval(timer));
+    socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const said = await check(t, folder, { PORTICO_SOCKET: 'control.sock', ADMIN_PORT: String(port) });
+  t.match(said, { code: 1, stderr: /no answer within 5 s/ });
 });

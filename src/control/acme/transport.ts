@@ -12,6 +12,8 @@ const TIMEOUT = 30_000;
 /** Of what is told of it, in characters. */
 const MAX_WORDS = 500;
 const MAX_KIND = 80;
+/** Of a whole message. */
+const MOST_TOLD = 4_000;
 
 /** An issuer refused, or did not answer as an issuer does. The message is for people. */
 export class IssuerError extends Error {
@@ -23,7 +25,8 @@ export class IssuerError extends Error {
   readonly retryAfter: number | undefined;
 
   constructor(type: string, message: string, status = 0, retryAfter?: number) {
-    super(message);
+    // An issuer may have written any part of it.
+    super(plain(message, MOST_TOLD));
     this.type = type;
     this.status = status;
     this.retryAfter = retryAfter;
@@ -75,6 +78,11 @@ export class Transport {
         (answer) => this.#read(answer, target).then(answered, fail),
       );
       asked.on('error', fail);
+      // Without this an answer with 101 would end the request without a word.
+      asked.on('upgrade', ({ statusCode }, socket) => {
+        socket.destroy();
+        fail(new IssuerError('rubbish', `${target.host} answered with status ${statusCode}`, statusCode));
+      });
       asked.end(body);
     });
   }

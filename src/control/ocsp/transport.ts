@@ -28,6 +28,11 @@ export function askResponder(responder: URL, body: Buffer, timeout: number, sign
       (answer) => read(answer).then(answered, fail),
     );
     asked.on('error', fail);
+    // Without this an answer with 101 would end the request without a word.
+    asked.on('upgrade', ({ statusCode }, socket) => {
+      socket.destroy();
+      fail(new OcspError(`answered with status ${statusCode}`));
+    });
     asked.end(body);
   });
 }

@@ -6,6 +6,7 @@ import { startResponder } from '../../support/ocsp-answer.ts';
 import { freePort } from '../../support/ports.ts';
 
 const never = new AbortController().signal;
+const SWITCHING = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n';
 const body = Buffer.from('what of this one?');
 const ask = (url: string, timeout = 20_000) => askResponder(new URL(url), body, timeout, never);
 
@@ -31,6 +32,8 @@ t.test('redirects are not followed', async (t) => {
 t.test('what goes wrong is told in words', async (t) => {
   const failing = await startResponder(t, (_request, response) => response.writeHead(503).end('no'));
   await t.rejects(ask(failing), { message: 'answered with status 503' });
+  const switching = await startResponder(t, ({ socket }) => socket.write(SWITCHING));
+  await t.rejects(ask(switching), { message: 'answered with status 101' });
   const endless = await startResponder(t, (_request, response) => {
     const more = () => {
       while (response.write(Buffer.alloc(16_384)));
