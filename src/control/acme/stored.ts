@@ -8,11 +8,13 @@ import type { Storage } from './storage.ts';
 /** undefined: it cannot be served. Whether it is valid now is another question. */
 export function toLoaded(name: string, { chain, key }: StoredCertificate): LoadedCertificate | undefined {
   if (problemOfChain(chain, name, key, Number.NEGATIVE_INFINITY) !== undefined) return undefined;
-  const [leaf, issuedBy] = splitChain(chain);
+  const certificates = splitChain(chain);
+  const [leaf, issuedBy] = certificates;
   return {
     origin: 'acme',
     place: name,
-    certificate: { names: [name], chain, key },
+    // What was judged, and nothing that stood around it: no worker could load that.
+    certificate: { names: [name], chain: certificates.join(''), key },
     issuer: leaf!.issuer.split('\n').join(', '),
     notBefore: leaf!.validFromDate,
     notAfter: leaf!.validToDate,
