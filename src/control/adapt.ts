@@ -57,7 +57,12 @@ function readBlocks(text: string, file: string, problems: Problem[]): Block[] {
     problems.push({ place: `${file}:${number}:1`, message, hint });
   for (const [index, line] of text.split('\n').entries()) {
     const number = index + 1;
-    const words = wordsOf(line);
+    const written = wordsOf(line);
+    if (written.some(isOpen)) {
+      refuse(number, 'a quote has no end in its line', 'end it there');
+      continue;
+    }
+    const words = written.map(unquoted);
     const last = words.at(-1);
     if (words.length === 0) continue;
     if (open !== undefined) {
@@ -87,12 +92,19 @@ function readBlocks(text: string, file: string, problems: Problem[]): Block[] {
 
 const REST_HINT = 'write the rest into the configuration file by hand; see config/portico.schema.json';
 
-/** Without comments; a word in quotes is one word. */
+/** As they are written, without comments; a word in quotes is one word. */
 function wordsOf(line: string): string[] {
-  const words = line.match(/"(?:\\.|[^"\\])*"|`[^`]*`|[^\s"`]+/g) ?? [];
+  const words = line.match(/"(?:\\.|[^"\\])*"|`[^`]*`|[^\s"`]+|["`].*/g) ?? [];
   const comment = words.findIndex((word) => word.startsWith('#'));
-  const kept = comment === -1 ? words : words.slice(0, comment);
-  return kept.map((word) => (/^["`]/.test(word) ? word.slice(1, -1).replace(/\\(.)/g, '$1') : word));
+  return comment === -1 ? words : words.slice(0, comment);
+}
+
+const isOpen = (word: string) => /^(?:"(?:\\.|[^"\\])*|`[^`]*)$/.test(word);
+
+/** As Caddy reads it: a backslash stands for itself but before a double quote. */
+function unquoted(word: string): string {
+  if (word.startsWith('`')) return word.slice(1, -1);
+  return word.startsWith('"') ? word.slice(1, -1).replace(/\\"/g, '"') : word;
 }
 
 /** `{$NAME:default}` as the configuration file writes it; a dollar of its own is doubled. */
@@ -177,6 +189,7 @@ class Adapter {
       if (!isPlain) this.#listen(number, Number(parts[3] ?? 443), 'tls');
       else this.warnings.add('a port speaks HTTPS only: plain HTTP on it is told so, where Caddy served it');
       const path = (parts[4] ?? '').replace(/\/+$/, '');
+      this.#compare(address, path);
       sites.set(`${host} ${path}`, { host: withVariables(host!), path });
     }
     const action = this.#action(number, lines);
@@ -195,6 +208,13 @@ class Adapter {
       if (action.pool !== undefined) route.proxy = action.pool;
       this.#hosts.set(host, [...(this.#hosts.get(host) ?? []), route]);
     }
+  }
+
+  /** A path of ours is always for itself and all below it. */
+  #compare(address: string, path: string): void {
+    if (path === '' || address.endsWith('/*')) return;
+    const theirs = address.endsWith('*') ? `whatever begins with ${path}` : `${path} alone`;
+    this.warnings.add(`${address} is for ${path} and all below it, where Caddy takes it for ${theirs}`);
   }
 
   #action(number: number, lines: readonly Line[]): { pool?: string; strip?: string } {

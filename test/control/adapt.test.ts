@@ -78,6 +78,23 @@ t.test('names and ports as they are, and several upstreams', async (t) => {
   ]);
 });
 
+t.test('quotes are read as Caddy reads them', async (t) => {
+  const site = (line: string) => `a.example {\n  tls ${line}\n  reverse_proxy b # "\n}`;
+  const { text } = adaptCaddyfile(site('"/c d\\x/a\\"b.crt" `/c\\d.key`'), 'Caddyfile');
+  t.match(essence(readText(text)), { certificates: [['/c d\\x/a"b.crt', '/c\\d.key']] });
+  for (const line of ['"/a.crt /b.key', '/a.crt `/b.key']) {
+    t.throws(() => adaptCaddyfile(site(line), 'Caddyfile'), /^Caddyfile:2:1 a quote has no end in its line/m, line);
+  }
+});
+
+t.test('a path that Caddy would take alone is warned of', async (t) => {
+  const warnings = (address: string) =>
+    adaptCaddyfile(`${address} {\n  tls c k\n  reverse_proxy b\n}`, 'Caddyfile').warnings;
+  t.match(warnings('a.example/x'), [/^a\.example\/x is for \/x and all below it, where Caddy takes it for \/x alone$/]);
+  t.match(warnings('a.example/x*'), [/^a\.example\/x\* is for \/x and all below it, where Caddy .* begins with \/x$/]);
+  t.strictSame([...warnings('a.example/x/*'), ...warnings('a.example')], []);
+});
+
 t.test('what is not understood is refused by its line, all at once', async (t) => {
   const text = `{
   email a@b.example
