@@ -1,6 +1,7 @@
 // One certificate from one issuer: an order, the proof that the name is ours, and the chain that comes of it.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { coversName } from '../certificate-names.ts';
 import type { ChallengeType } from '../configuration.ts';
 import { generateKeyPem } from './account-key.ts';
@@ -231,7 +232,18 @@ export function problemOfChain(chain: string, name: string, key: string, now: nu
   for (let i = 1; i < certificates.length; i++) {
     if (!certificates[i - 1]!.checkIssued(certificates[i]!)) return 'is a chain whose parts do not belong together';
   }
-  return leaf.validToDate.getTime() <= now ? 'is over already' : undefined;
+  if (leaf.validToDate.getTime() <= now) return 'is over already';
+  return problemOfServing(certificates.join(''), key);
+}
+
+/** No worker takes a snapshot, and no door starts, with one that the TLS library refuses. */
+function problemOfServing(cert: string, key: string): string | undefined {
+  try {
+    createSecureContext({ cert, key });
+    return undefined;
+  } catch (error) {
+    return `cannot be used for TLS: ${(error as Error).message.split('::').at(-1)}`;
+  }
 }
 
 function isKeyOf(leaf: X509Certificate, pem: string): boolean {

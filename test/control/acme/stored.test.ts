@@ -2,8 +2,9 @@
 
 import { createSecureContext } from 'node:tls';
 import t from 'tap';
+import { problemOfChain } from '../../../src/control/acme/issue.ts';
 import { toLoaded } from '../../../src/control/acme/stored.ts';
-import { makeAuthority, makeCertificate } from '../../support/certificates.ts';
+import { makeAuthority, makeCertificate, makeRsaKeys } from '../../support/certificates.ts';
 
 const block = (body: string, label = 'CERTIFICATE') => `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
 
@@ -25,4 +26,12 @@ t.test('whatever an issuer has put around its chain, a worker can load what is s
     t.equal(served?.chain, chain, what);
     t.doesNotThrow(() => createSecureContext({ cert: served!.chain, key: served!.key }), what);
   }
+});
+
+t.test('a chain that the TLS library does not take is none', async (t) => {
+  const issuer = await makeAuthority({ keys: await makeRsaKeys(1_024) });
+  const { certificate, key } = await makeCertificate({ names: ['a.example'], issuer });
+  const chain = certificate + issuer.certificate;
+  t.equal(problemOfChain(chain, 'a.example', key, Date.now()), 'cannot be used for TLS: ca key too small');
+  t.equal(toLoaded('a.example', { directory: 'https://ca.example/dir', chain, key }), undefined);
 });
