@@ -21,40 +21,19 @@ import type {
 } from './configuration.ts';
 import {
   apiBaseRoute,
-  isParameterVariable,
   leadsToRoute,
   parameterRemarks,
   readParameters,
   rootProblem,
   withBaseRoute,
 } from './frontend-root.ts';
-import { ACME_SWITCHES, ACME_VARIABLES, readIssuance } from './issuers.ts';
-import { LIMIT_SETTINGS } from './limits.ts';
+import { readIssuance } from './issuers.ts';
+import { problemOfOwnPort } from './own-ports.ts';
 import { ConfigError } from './problem.ts';
 import { reachOf } from './reach.ts';
-import { isEverybody } from './values.ts';
+import { isEverybody, writeEndpoint } from './values.ts';
+import { DROP_IN, misspeltVariables } from './variable-names.ts';
 import { VariableReader } from './variable-reader.ts';
-
-/** Any of these set means drop-in; otherwise the demo is served. */
-const DROP_IN: readonly string[] = [
-  'FRONTEND_DNS',
-  'FRONTEND_SERVICE',
-  'FRONTEND_ROOT',
-  'FRONTEND_HOST',
-  'BACKEND_DNS',
-  'BACKEND_SERVICE',
-  'SSL_CRT',
-  'SSL_KEY',
-  'SSL_KEY_PASSWORD_FILE',
-  ...ACME_SWITCHES,
-];
-const OTHERS: readonly string[] = [
-  ...['API_PREFIX', 'HTTP_PORT', 'HTTPS_PORT', 'LISTEN_HOST', 'PUBLIC_HTTPS_PORT', 'ADMIN_HOST', 'ADMIN_PORT'],
-  ...['TRUSTED_PROXIES', 'PROXY_PROTOCOL_FROM', 'WORKERS', 'LOG_LEVEL', 'LOG_FORMAT', 'CERTS_DIR', 'OCSP_STAPLING'],
-  ...['FRONTEND_COMPRESS', 'BACKEND_COMPRESS', 'REWRITE_PARAMS'],
-  ...ACME_VARIABLES,
-  ...LIMIT_SETTINGS.flatMap(({ variable }) => variable ?? []),
-];
 
 /** The two names of the demo; `.localhost` is this machine for every browser (RFC 6761 §6.3). */
 const DEMO_FRONTEND = 'toucan.localhost';
@@ -69,14 +48,6 @@ export const MOST_WORKERS = SHARES_PORTS ? 256 : 1;
 
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
 export const LOG_FORMATS: readonly LogFormat[] = ['json', 'combined'];
-
-/** The variables that are set and that would configure us, were there no file. */
-export function variablesThatConfigure(environment: Environment): string[] {
-  return Object.keys(environment)
-    .filter((name) => DROP_IN.includes(name) || OTHERS.includes(name) || isParameterVariable(name))
-    .filter((name) => environment[name]!.trim() !== '')
-    .sort();
-}
 
 /** The frontend and its backend: on two names, or on one with the backend under a prefix. */
 interface Sites {
@@ -109,6 +80,8 @@ export function readEnvironment(environment: Environment): Configuration {
   // Nothing maps the demo's ports: the public port is the one that is bound.
   const publicPort = reader.port('PUBLIC_HTTPS_PORT', demo ? httpsPort : 443);
   const sites = demo ? demoSites(reader) : readSites(reader);
+  const bound = [httpPort, httpsPort].map((port) => ({ address: listener.address, port }));
+  refuseOwnPorts(reader, sites, [...bound, reach.admin]);
   const parameters = readParameters(reader.parameters());
   const hosts = makeHosts(sites, parameters, publicPort);
   const issuance = readIssuance(
@@ -126,7 +99,7 @@ export function readEnvironment(environment: Environment): Configuration {
     workers: reader.whole('WORKERS', DEFAULT_WORKERS, 1, MOST_WORKERS),
     logLevel: reader.oneOf('LOG_LEVEL', LOG_LEVELS, 'info') as LogLevel,
     logFormat: reader.oneOf('LOG_FORMAT', LOG_FORMATS, 'json') as LogFormat,
-    trustedProxies: reader.networks('TRUSTED_PROXIES'),
+    trustedProxies: readTrusted(reader),
     certificates: demo || issuance !== undefined ? [] : [readCertificatePair(reader)],
     issuance: issuance === undefined ? [] : [issuance],
     certsDirectory: reader.file('CERTS_DIR') ?? resolve(DEFAULT_CERTS_DIRECTORY),
@@ -141,9 +114,18 @@ export function readEnvironment(environment: Environment): Configuration {
   if (!writesParameters && reader.parameters().length > 0) {
     reader.warnings.push('TC_PARAMS_* and EMBED_PARAMS_* have no effect without FRONTEND_ROOT or REWRITE_PARAMS=on');
   }
+  tellMisspelt(reader, environment);
   if (reader.problems.length > 0) throw new ConfigError(reader.problems);
   if (writesParameters) reader.warnings.push(...warnOfParameters(sites, parameters, configuration));
   return configuration;
+}
+
+/** The one that is meant may be missing: then the reason stands beside it. */
+function tellMisspelt(reader: VariableReader, environment: Environment): void {
+  for (const { name, hint } of misspeltVariables(environment)) {
+    if (reader.problems.length > 0) reader.problem(name, 'is not known here', hint);
+    else reader.warnings.push(`${name} is not known here, and has no effect: ${hint}`);
+  }
 }
 
 /** What variables do not say. */
@@ -151,6 +133,16 @@ const LISTENER = { tlsPolicy: 'intermediate', strictSni: false } as const;
 
 /** Said of networks with whoever speaks the PROXY protocol. */
 export const EVERYBODY = 'lists all addresses: whoever reaches this port may say that it is somebody else';
+
+/** Said of networks with whoever may write X-Forwarded-*. */
+export const EVERYBODY_TRUSTED =
+  'lists all addresses: whoever reaches this door may say that he is somebody else; list your own proxies only';
+
+function readTrusted(reader: VariableReader): string[] {
+  const trusted = reader.networks('TRUSTED_PROXIES');
+  if (trusted.some(isEverybody)) reader.warnings.push(`TRUSTED_PROXIES ${EVERYBODY_TRUSTED}`);
+  return trusted;
+}
 
 function readSenders(reader: VariableReader): Pick<Listener, 'proxyProtocol'> {
   const proxyProtocol = reader.networks('PROXY_PROTOCOL_FROM');
@@ -268,6 +260,22 @@ function readSites(reader: VariableReader): Sites {
     rewrites: readRewrites(reader, root),
     compress: readCompress(reader),
   };
+}
+
+function refuseOwnPorts(
+  reader: VariableReader,
+  { frontend, backend }: Sites,
+  bound: readonly Pick<Listener, 'address' | 'port'>[],
+): void {
+  for (const [name, endpoints] of [
+    ['FRONTEND_SERVICE', frontend],
+    ['BACKEND_SERVICE', backend],
+  ] as const) {
+    for (const endpoint of endpoints) {
+      const wrong = problemOfOwnPort(endpoint, bound);
+      if (wrong !== undefined) reader.problem(name, `lists "${writeEndpoint(endpoint)}": ${wrong.message}`, wrong.hint);
+    }
+  }
 }
 
 /** On for the frontend and off for the backend, whose answers may hold secrets beside what was asked. */

@@ -9,8 +9,9 @@ import { readListeners } from './content-listeners.ts';
 import { writeBaseRoutes } from './content-parameters.ts';
 import { readPools } from './content-pools.ts';
 import { type Certificate, type Content, Reading, settingIn, settingOf } from './content-reading.ts';
-import { DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS } from './environment.ts';
+import { DEFAULT_CERTS_DIRECTORY, DEFAULT_WORKERS, EVERYBODY_TRUSTED } from './environment.ts';
 import { DEFAULT_ADMIN_PORT } from './reach.ts';
+import { isEverybody } from './values.ts';
 import type { Variables } from './variables.ts';
 
 /** Problems go to the places of the keys, warnings into the configuration. */
@@ -23,8 +24,11 @@ export function readContent(
   const reading = new Reading(file, content);
   const publicPort = content.publicPort ?? 443;
   const hosts = readHosts(reading);
-  const pools = readPools(reading);
   const listeners = readListeners(reading);
+  const { trustedProxies } = content;
+  if (trustedProxies?.value.some(isEverybody)) reading.warn(trustedProxies.at, EVERYBODY_TRUSTED);
+  const { admin } = adminOf(file, content.admin);
+  const pools = readPools(reading, [...listeners, admin]);
   const certificates = (content.certificates ?? []).map((certificate) => readCertificate(reading, certificate));
   const issuance = readIssuance(reading);
   const files = [
@@ -35,7 +39,7 @@ export function readContent(
   return {
     demo: false,
     listeners,
-    ...adminOf(file, content.admin),
+    admin,
     controlSocket: environment.PORTICO_SOCKET
       ? resolve(environment.PORTICO_SOCKET)
       : reading.path(content.controlSocket),
@@ -43,7 +47,7 @@ export function readContent(
     workers: content.workers ?? DEFAULT_WORKERS,
     logLevel: content.log?.level ?? 'info',
     logFormat: content.log?.format ?? 'json',
-    trustedProxies: content.trustedProxies ?? [],
+    trustedProxies: trustedProxies?.value ?? [],
     certificates,
     issuance,
     certsDirectory: reading.path(content.certsDirectory) ?? resolve(DEFAULT_CERTS_DIRECTORY),

@@ -107,7 +107,7 @@ export const FORMAT = object({
     'Worker processes; one a core without it',
   ),
   log: optional(LOG, 'What is logged'),
-  trustedProxies: optional(list(network, 0), 'Addresses and networks whose X-Forwarded-* are believed'),
+  trustedProxies: optional(placed(list(network, 0)), 'Addresses and networks whose X-Forwarded-* are believed'),
   certificates: optional(list(CERTIFICATE, 1), 'Certificates, chosen by the name asked for; the first when none fits'),
   acme: optional(
     list(placed(ACME), 1),

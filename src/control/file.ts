@@ -3,11 +3,12 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Configuration, Environment, Sought } from './configuration.ts';
-import { variablesThatConfigure } from './environment.ts';
 import { adminOf, readContent } from './file-content.ts';
 import { FORMAT, REACH } from './file-format.ts';
-import { ConfigError, type Problem } from './problem.ts';
+import { ConfigError, inOrder, type Problem } from './problem.ts';
 import { Place, type Shape } from './shape.ts';
+import { wordsForForbidden } from './source-file.ts';
+import { variablesThatConfigure } from './variable-names.ts';
 import { Variables } from './variables.ts';
 import { type Node, readYaml } from './yaml.ts';
 
@@ -70,11 +71,7 @@ function readBytes(file: string): Uint8Array {
     // Without waiting: a pipe that nobody writes to would hold us for ever.
     descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const message = code === 'ENOENT' ? 'the file is not there' : `the file cannot be opened (${code})`;
-    throw new ConfigError([
-      { place, message, hint: 'correct --config (or PORTICO_CONFIG); in a container it must be mounted' },
-    ]);
+    throw new ConfigError([{ place, ...wordsForUnopened((error as NodeJS.ErrnoException).code, file) }]);
   }
   try {
     if (!fstatSync(descriptor).isFile()) {
@@ -91,6 +88,12 @@ function readBytes(file: string): Uint8Array {
   }
 }
 
+function wordsForUnopened(code: string | undefined, file: string): Omit<Problem, 'place'> {
+  if (code === 'EACCES' || code === 'EPERM') return wordsForForbidden(file);
+  const message = code === 'ENOENT' ? 'the file is not there' : `the file cannot be opened (${code})`;
+  return { message, hint: 'correct --config (or PORTICO_CONFIG); in a container it must be mounted' };
+}
+
 /** A variable that would have configured us, and now does nothing, is a mistake that nobody would see. */
 function refuseUnused(variables: Variables, environment: Environment, file: string, problems: Problem[]): void {
   for (const name of variablesThatConfigure(environment)) {
@@ -103,13 +106,4 @@ function refuseUnused(variables: Variables, environment: Environment, file: stri
 function hideValues({ place, message, hint }: Problem, variables: Variables): Problem {
   const said = { place: variables.hide(place), message: variables.hide(message) };
   return hint === undefined ? said : { ...said, hint: variables.hide(hint) };
-}
-
-/** By line and column; what has no place in the file comes last. */
-function inOrder(problems: readonly Problem[]): Problem[] {
-  const key = ({ place }: Problem) => {
-    const [, line, column] = /:(\d+):(\d+)(?: |$)/.exec(place) ?? [];
-    return line === undefined ? Number.POSITIVE_INFINITY : Number(line) * 1e6 + Number(column);
-  };
-  return problems.toSorted((a, b) => key(a) - key(b) || 0);
 }

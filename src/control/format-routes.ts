@@ -74,14 +74,7 @@ const REPLY = object({
 
 export const ROUTE = object({
   path: optional(
-    placed(
-      parsed('a path', STRING, (value) => {
-        const read = readPath(value, true);
-        return read instanceof Wrong
-          ? new Wrong(read.message, 'start it with a slash, like /_api; / is all paths')
-          : read;
-      }),
-    ),
+    placed(parsed('a path', STRING, (value) => readPath(value, true))),
     'The path that it is for, on segment boundaries; / (all paths) without it',
   ),
   stripPrefix: optional(placed(flag), 'The path is taken off before the action sees it; false without it'),

@@ -1,7 +1,7 @@
 // Format of values: those that several keys of the configuration file have.
 
 import { numeric, parsed, text } from './shape.ts';
-import { hintForName, isNetwork, readAddress, readHostName, readWhole, Wrong } from './values.ts';
+import { isNetwork, readAddress, readHostName, readWhole, spellingHint, Wrong } from './values.ts';
 
 export const STRING = { type: 'string' } as const;
 
@@ -21,7 +21,7 @@ export const hostPattern = parsed('a host name', STRING, (value) => {
   const wildcard = value.startsWith('*.');
   const read = readHostName(wildcard ? value.slice(2) : value);
   if (read instanceof Wrong) {
-    const hint = hintForName(value, 'give a name, or *.example.com for one label before .example.com');
+    const hint = spellingHint(value) ?? 'give a name, or *.example.com for one label before .example.com';
     return new Wrong(`is "${value}", which is no host name`, value === '*' ? `${hint}; unknown names get a 404` : hint);
   }
   return wildcard ? `*.${read}` : read;

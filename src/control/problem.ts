@@ -24,3 +24,12 @@ export class ConfigError extends Error {
 export function formatProblem({ place, message, hint }: Problem): string {
   return hint === undefined ? `${place} ${message}` : `${place} ${message} (${hint})`;
 }
+
+/** By line and column; what has no place in the file comes last. */
+export function inOrder(problems: readonly Problem[]): Problem[] {
+  const key = ({ place }: Problem) => {
+    const [, line, column] = /:(\d+):(\d+)(?: |$)/.exec(place) ?? [];
+    return line === undefined ? Number.POSITIVE_INFINITY : Number(line) * 1e6 + Number(column);
+  };
+  return problems.toSorted((a, b) => key(a) - key(b) || 0);
+}

@@ -272,11 +272,15 @@ function isTwice(seen: Map<string, TextNode>, name: string, key: TextNode, at: P
   return true;
 }
 
-/** `did you mean "headBytes"?` */
-export function nearest(given: string, known: readonly string[]): string | undefined {
+/** `did you mean "headBytes"?`, of a name that is at most as far as that. */
+export function nearest(
+  given: string,
+  known: readonly string[],
+  most = Math.max(1, Math.min(3, Math.floor(given.length / 3))),
+): string | undefined {
   const distances = known.map((name) => ({ name, distance: distance(given.toLowerCase(), name.toLowerCase()) }));
   const [best] = distances.sort((a, b) => a.distance - b.distance);
-  if (best === undefined || best.distance > Math.max(1, Math.min(3, Math.floor(given.length / 3)))) return undefined;
+  if (best === undefined || best.distance > most) return undefined;
   return `did you mean "${best.name}"?`;
 }
 

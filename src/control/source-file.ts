@@ -77,13 +77,20 @@ function reportUnreadable(code: string, named: NamedFile, problems: Problem[]): 
     const hint = `correct ${named.name}, or put the file there; in a container it must be mounted`;
     report(problems, named, 'does not exist', hint);
   } else if (code === 'EACCES' || code === 'EPERM') {
-    const user = process.geteuid?.();
-    const hint =
-      user === undefined ? 'permit this user to read it' : `permit it: chown ${user}, or chgrp and chmod g+r`;
-    report(problems, named, `may not be read by this process${describeOwner(named.file, user)}`, hint);
+    const { message, hint } = wordsForForbidden(named.file);
+    report(problems, named, message, hint);
   } else {
     report(problems, named, `cannot be read: ${code}`, 'check the file and the disk that it is on');
   }
+}
+
+/** Of a file that is there and closed to us. */
+export function wordsForForbidden(file: string): { readonly message: string; readonly hint: string } {
+  const user = process.geteuid?.();
+  return {
+    message: `may not be read by this process${describeOwner(file, user)}`,
+    hint: user === undefined ? 'permit this user to read it' : `permit it: chown ${user}, or chgrp and chmod g+r`,
+  };
 }
 
 function describeOwner(file: string, user: number | undefined): string {

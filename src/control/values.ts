@@ -82,14 +82,15 @@ export function readHost(text: string): string | Wrong {
   if (readPlace(text) !== undefined) return text;
   return new Wrong(
     `is "${text}", which is no host name`,
-    hintForName(text, 'give a host, or host:port, without https://'),
+    spellingHint(text) ?? 'give a host, or host:port, without https://',
   );
 }
 
-/** How a name with letters beyond those of DNS is written there (RFC 5891), or else the hint. */
-export function hintForName(text: string, hint: string): string {
+/** Of a name that is right but for how it is written: letters beyond those of DNS are encoded there (RFC 5891). */
+export function spellingHint(text: string): string | undefined {
+  if (/[^.]\.$/.test(text)) return 'leave out the dot at its end';
   const ascii = /[^\x00-\x7f]/.test(text) ? domainToASCII(text) : '';
-  return ascii === '' ? hint : `write it as DNS has it: ${ascii}`;
+  return ascii === '' ? undefined : `write it as ${ascii}`;
 }
 
 export function readAddress(text: string): string | Wrong {
@@ -114,7 +115,7 @@ export const isEverybody = (network: string) => /\/0+$/.test(network);
 export function readHostName(text: string): string | Wrong {
   const place = readPlace(text);
   if (place !== undefined && place.port === undefined && !text.includes('/')) return place.host;
-  const hint = hintForName(text, 'give the name alone, without https://, port or path');
+  const hint = spellingHint(text) ?? 'give the name alone, without https://, port or path';
   return new Wrong(`is "${text}", which is no host name`, hint);
 }
 
@@ -122,12 +123,17 @@ export function readHostName(text: string): string | Wrong {
 export function readPath(text: string, mayBeAll: boolean): string | Wrong {
   const trimmed = text.replace(/\/+$/, '');
   if (mayBeAll && text === '/') return '';
+  if (trimmed.endsWith('/*')) {
+    return new Wrong(`is "${text}"`, 'leave out the * at its end: a path is for all that is below it');
+  }
   if (/^(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+$/.test(trimmed) && !hasDotSegment(trimmed)) {
     return trimmed;
   }
   return new Wrong(
     `is "${text}", which is no path prefix`,
-    'start it with a slash and give at least one segment, like /_api',
+    mayBeAll
+      ? 'start it with a slash, like /_api; / is all paths'
+      : 'start it with a slash and give at least one segment, like /_api',
   );
 }
 
@@ -140,6 +146,7 @@ export function readEndpoint(text: string): Endpoint | string {
   if (rest !== '' && rest !== '/') return 'it has a path, and paths are passed on as they come';
   const authority = url?.[2] ?? text;
   if (authority.includes('@')) return 'it has a user name or password, which is not sent to upstreams';
+  if (/^\d{1,5}$/.test(authority)) return 'this is a port, and the host before it is missing';
   // An IPv6 address without brackets would be read as host and port.
   const read = isIP(authority) === 6 ? { host: `[${authority}]`, port: undefined } : readPlace(authority);
   if (read === undefined || read.port === 0) return 'this is no valid host and port';

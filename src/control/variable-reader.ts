@@ -31,7 +31,8 @@ export class VariableReader {
   }
 
   problem(place: string, message: string, hint: string): void {
-    this.problems.push({ place, message, hint });
+    const isQuoted = /^(["']).*\1$/s.test(this.text(place) ?? '');
+    this.problems.push({ place, message, hint: isQuoted ? 'leave out the quotes: here they are a part of it' : hint });
   }
 
   text(name: string): string | undefined {

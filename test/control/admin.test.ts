@@ -179,7 +179,9 @@ t.test('handed over, it takes nobody new and answers who was there before', asyn
 
 t.test('connections that never finish their request do not keep health from answering for long', async (t) => {
   const sockets = Array.from({ length: 100 }, () => connect(port, '127.0.0.1').on('error', () => {}));
-  t.teardown(() => sockets.forEach((socket) => socket.destroy()));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+  });
   for (const socket of sockets) socket.write('GET /livez HTTP/1.1\r\nHost: a\r\nX: ');
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
   const isAnswered = () =>

@@ -219,6 +219,9 @@ t.test('names of sites', async (t) => {
     }
     t.match(problemsOf({ ...TWO_DOMAINS, [place]: 'bücher.example' })[0], { hint: /xn--bcher-kva\.example$/ });
   }
+  const hint = (FRONTEND_DNS: string) => problemsOf({ ...TWO_DOMAINS, FRONTEND_DNS })[0]!.hint;
+  t.equal(hint('b\xfccher.example'), 'write it as xn--bcher-kva.example');
+  t.equal(hint('toucan.example.'), 'leave out the dot at its end');
 });
 
 t.test('API_PREFIX', async (t) => {
@@ -245,6 +248,9 @@ t.test('API_PREFIX', async (t) => {
   ]) {
     refused(t, { ...TWO_DOMAINS, BACKEND_DNS: '', API_PREFIX: value }, 'API_PREFIX', /no path prefix/);
   }
+  const star = { ...TWO_DOMAINS, BACKEND_DNS: '', API_PREFIX: '/_api/*' };
+  refused(t, star, 'API_PREFIX', /is "\/_api\/\*"/);
+  t.match(problemsOf(star)[0]!.hint, /leave out the \*/);
   t.match(dropIn({ API_PREFIX: '/x' }).warnings, [/API_PREFIX has no effect/], 'with two domains a warning');
   t.strictSame(dropIn({ API_PREFIX: '/x', BACKEND_DNS: '' }).warnings, []);
 });
@@ -321,6 +327,12 @@ t.test('the frontend may have several endpoints', async (t) => {
 t.test('the backend may not, and the reason is told', async (t) => {
   refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: 'a,b' }, 'BACKEND_SERVICE', /2 endpoints.* only once/);
   t.match(problemsOf({ ...TWO_DOMAINS, BACKEND_SERVICE: 'a,b' })[0]?.hint, /two backend containers .* corrupt/);
+  refused(
+    t,
+    { ...TWO_DOMAINS, BACKEND_SERVICE: '5000' },
+    'BACKEND_SERVICE',
+    /a port, and the host before it is missing/,
+  );
   refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: ',' }, 'BACKEND_SERVICE', /no endpoint/);
 });
 
@@ -374,6 +386,8 @@ t.test('TRUSTED_PROXIES', async (t) => {
     refused(t, { TRUSTED_PROXIES: value }, 'TRUSTED_PROXIES', /no address or network/);
   }
   t.equal(problemsOf({ TRUSTED_PROXIES: 'a,10.0.0.1,b' }).length, 2, 'each wrong entry is told');
+  const everybody = readEnvironment({ TRUSTED_PROXIES: '10.0.0.7, ::/0' }).warnings;
+  t.match(everybody, [/^TRUSTED_PROXIES lists all addresses/]);
 });
 
 t.test('PROXY_PROTOCOL_FROM holds for both listeners, and everybody is warned of', async (t) => {
@@ -433,6 +447,53 @@ t.test('all that is wrong comes at once, a line each', async (t) => {
   t.equal(message.split('\n').length, problems.length);
   for (const problem of problems)
     t.ok(message.includes(`${problem.place} ${problem.message} (${problem.hint})`), problem.place);
+});
+
+t.test('a service that is this door itself', async (t) => {
+  const own = /Portico itself listens on port \d+ there/;
+  for (const value of ['127.0.0.1:8000', 'localhost:7000', 'https://localhost:8000', '[::1]:8000', '0.0.0.0:7000']) {
+    refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: value }, 'FRONTEND_SERVICE', own);
+  }
+  refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: 'localhost', HTTP_PORT: '80' }, 'BACKEND_SERVICE', own);
+  refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: '127.0.0.1:9180' }, 'BACKEND_SERVICE', own);
+  refused(t, { ...TWO_DOMAINS, BACKEND_SERVICE: '10.0.0.7:8000', LISTEN_HOST: '10.0.0.7' }, 'BACKEND_SERVICE', own);
+  for (const elsewhere of [
+    { BACKEND_SERVICE: '127.0.0.1:8001' },
+    { BACKEND_SERVICE: 'backend:8000' },
+    { BACKEND_SERVICE: '127.0.0.1:8000', LISTEN_HOST: '10.0.0.7' },
+    { BACKEND_SERVICE: '[::1]:8000', LISTEN_HOST: '0.0.0.0' },
+  ]) {
+    t.strictSame(problemsOf({ ...TWO_DOMAINS, ...elsewhere }), [], JSON.stringify(elsewhere));
+  }
+});
+
+t.test('a name that is nearly that of a variable is told of', async (t) => {
+  const warnings = (more: Variables) => dropIn(more).warnings;
+  t.strictSame(warnings({ TRUSTED_PROXYIES: '10.0.0.7' }), [
+    'TRUSTED_PROXYIES is not known here, and has no effect: did you mean "TRUSTED_PROXIES"?',
+  ]);
+  t.match(warnings({ body_limit: '2g' }), [/^body_limit is not known here/]);
+  t.strictSame(warnings({ BODY_LIMITS: '' }), [], 'an empty one says nothing');
+  const missing = problemsOf({ ...TWO_DOMAINS, FRONTEND_SERVICE: '', FRONTEND_SERVCE: 'frontend' });
+  t.match(missing, [
+    { place: 'FRONTEND_SERVICE', message: 'is not set' },
+    { place: 'FRONTEND_SERVCE', hint: 'did you mean "FRONTEND_SERVICE"?' },
+  ]);
+  // Those of Kubernetes and of proxies are somebody else's.
+  const others = {
+    FRONTEND_PORT: 'tcp://10.0.0.1:80',
+    BACKEND_SERVICE_HOST: '10.0.0.1',
+    HTTP_PROXY: 'x',
+    LOG_FILE: 'x',
+  };
+  t.strictSame(warnings(others), []);
+});
+
+t.test('quotes that came with a value', async (t) => {
+  for (const place of ['FRONTEND_DNS', 'FRONTEND_SERVICE', 'HTTP_PORT', 'LOG_LEVEL']) {
+    const [problem] = problemsOf({ ...TWO_DOMAINS, [place]: '"x"' });
+    t.match(problem, { place, hint: /^leave out the quotes/ });
+  }
 });
 
 t.test('other variables do not matter', async (t) => {

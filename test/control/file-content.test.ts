@@ -233,6 +233,7 @@ t.test('what is wrong between the keys', async (t) => {
     [route('        stripPrefix: true'), '16:22 ', /no path to take off/],
     [changed('- http://backend', '      - http://b\n      - http://B:80/'), '12:9 ', /stands here twice/],
     [changed('- http://backend', '      []'), '10:5 pools.backend.endpoints:', /is an empty list/],
+    [changed('- http://backend', '      - https://localhost:8000'), '11:9 ', /Portico itself listens on port 8000/],
     [changed('- http://backend', '      - http://b\n    ca: ca.pem'), '12:9 pools.backend.ca:', /https only/],
     [changed('certificates:', '', 3), '2:3 listeners.https:', /tls listener, and there is no certificate/],
     [changed('kind: tls', '    kind: redirect'), '1:1 listeners:', /nothing here serves the routes/],
@@ -266,6 +267,12 @@ t.test('two listeners on one port are told apart by their addresses', async (t) 
   t.strictSame(problemsIn(two('127.0.0.1', '127.0.0.2')), []);
   for (const other of ['127.0.0.1', '0.0.0.0', '::']) t.equal(problemsIn(two('127.0.0.1', other)).length, 1, other);
   t.strictSame(problemsIn(changed('port:', '    port: 9180\n    address: 10.0.0.1')), [], 'nor is admin in the way');
+});
+
+t.test('trust in everybody is worth a word', async (t) => {
+  const { warnings, trustedProxies } = readText(`${SMALL}trustedProxies: [0.0.0.0/0]\n`);
+  t.strictSame(trustedProxies, ['0.0.0.0/0']);
+  t.match(warnings, [/^portico\.yaml:16:17 trustedProxies: lists all addresses/]);
 });
 
 t.test('a pool that nobody uses is worth a word', async (t) => {

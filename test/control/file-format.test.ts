@@ -75,6 +75,8 @@ t.test('single values: what is wrong with them', async (t) => {
     [changed('port: 8000', '    port: 8000\n    proxyProtocol: { from: [lb] }'), '5:29 ', /no address or network/],
     [changed('port: 8000', '    port: 8000\n    proxyProtocol: { from: [] }'), '5:28 ', /empty list/],
     [changed('- proxy:', '      - path: api\n        proxy: backend'), '15:15 ', /start it with a slash/],
+    [route('        path: /api/*'), '16:15 ', /is "\/api\/\*" \(leave out the \* at its end/],
+    [changed('a.example:', '  b\xfccher.example:'), '13:3 ', /no host name \(write it as xn--bcher-kva\.example\)/],
     [changed('- proxy:', '      - path: /a/../b\n        proxy: backend'), '15:15 ', /no path prefix/],
   ];
   for (const [text, place, message] of cases) {

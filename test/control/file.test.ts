@@ -1,6 +1,6 @@
 // The configuration file: what of it can be read, its variables, and all problems at once, in their order.
 
-import { symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { readConfigurationFile, readReach } from '../../src/control/file.ts';
@@ -51,6 +51,21 @@ t.test('files that cannot be read are told of, with a place', async (t) => {
     t.throws(() => readConfigurationFile(file, {}), { message }, file);
     const { admin, controlSocket, doubt } = readReach(file, {});
     t.match([admin.port, controlSocket, doubt], [9180, undefined, { problems: [{}] }]);
+  }
+});
+
+t.test('a file that is closed to us is told of by its owner', async (t) => {
+  const file = join(makeFolder(t, 'config'), 'closed.yaml');
+  writeFileSync(file, SMALL);
+  chmodSync(file, 0);
+  const asAnother = process.geteuid?.() === 0;
+  // Root reads everything.
+  if (asAnother) process.seteuid!(65_534);
+  try {
+    const message = /:1:1 may not be read by this process, .*mode 0 \(permit it: chown \d+/;
+    t.throws(() => readConfigurationFile(file, {}), { message });
+  } finally {
+    if (asAnother) process.seteuid!(0);
   }
 });
 
