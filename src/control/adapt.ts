@@ -1,23 +1,31 @@
 // `portico adapt CADDYFILE`: a Caddyfile of the kind that the self-hosting FAQ shows, as a configuration file; all else is refused by its line.
 
-import { readFileSync } from 'node:fs';
 import { readAuthority } from '../http/target.ts';
-import { ConfigError, type Problem } from './problem.ts';
+import { ConfigError, inOrder, type Problem } from './problem.ts';
+import { decodeText, readNamedFile } from './source-file.ts';
+import { readEndpoint } from './values.ts';
 import { writeYaml } from './yaml.ts';
 
 /** Prints the configuration file; what differs goes to standard error. */
 export function adapt(file: string): number {
   try {
-    const { text, warnings } = adaptCaddyfile(readFileSync(file, 'utf8'), file);
+    const { text, warnings } = adaptCaddyfile(readCaddyfile(file), file);
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
     process.stdout.write(text);
     return 0;
   } catch (error) {
-    const words = error instanceof ConfigError ? error.message.split('\n').map((line) => `\n  ${line}`) : [];
-    const why = words.length > 0 ? `this Caddyfile cannot be adapted:${words.join('')}` : (error as Error).message;
-    process.stderr.write(`portico: ${why}\n`);
+    if (!(error instanceof ConfigError)) throw error;
+    const lines = error.message.split('\n').map((line) => `\n  ${line}`);
+    process.stderr.write(`portico: this Caddyfile cannot be adapted:${lines.join('')}\n`);
     return 1;
   }
+}
+
+function readCaddyfile(file: string): string {
+  const problems: Problem[] = [];
+  const content = readNamedFile({ place: 'the file', name: 'the argument', file }, problems);
+  if (content === undefined) throw new ConfigError(problems);
+  return decodeText(content.bytes);
 }
 
 export interface Adapted {
@@ -33,7 +41,9 @@ export function adaptCaddyfile(text: string, file: string): Adapted {
   const adapter = new Adapter(file, problems);
   for (const block of blocks) adapter.block(block);
   const configuration = adapter.configuration();
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (blocks.length === 0 && problems.length === 0)
+    problems.push({ place: `${file}:1:1`, message: 'there is no site in it', hint: 'is it the file that you meant?' });
+  if (problems.length > 0) throw new ConfigError(inOrder(problems));
   return { text: writeYaml(configuration), warnings: [...adapter.warnings] };
 }
 
@@ -47,12 +57,15 @@ interface Block {
   readonly addresses: readonly string[];
   readonly number: number;
   readonly lines: readonly Line[];
+  /** Something in it was refused already. */
+  readonly isPartial: boolean;
 }
 
 function readBlocks(text: string, file: string, problems: Problem[]): Block[] {
   const blocks: Block[] = [];
   let addresses: string[] = [];
-  let open: { addresses: string[]; number: number; lines: Line[] } | undefined;
+  let open: { addresses: string[]; number: number; lines: Line[]; isPartial: boolean } | undefined;
+  let depth = 0;
   const refuse = (number: number, message: string, hint: string) =>
     problems.push({ place: `${file}:${number}:1`, message, hint });
   for (const [index, line] of text.split('\n').entries()) {
@@ -66,11 +79,17 @@ function readBlocks(text: string, file: string, problems: Problem[]): Block[] {
     const last = words.at(-1);
     if (words.length === 0) continue;
     if (open !== undefined) {
-      if (words.length === 1 && last === '}') {
-        blocks.push(open);
+      if (last === '}' && words.length === 1 && depth > 0) depth--;
+      else if (last === '}' && words.length === 1) {
+        if (isSite(open.addresses)) blocks.push(open);
         open = undefined;
-      } else if (last === '{' || last === '}') refuse(number, 'blocks inside of a site are not understood', REST_HINT);
-      else open.lines.push({ number, words });
+      } else if (last === '{') {
+        if (depth === 0 && isSite(open.addresses))
+          refuse(number, `the block "${words.slice(0, -1).join(' ')}" inside of a site is not understood`, REST_HINT);
+        open.isPartial = true;
+        depth++;
+      } else if (!isSite(open.addresses)) refuse(number, `"${words.join(' ')}" is not understood`, REST_HINT);
+      else if (depth === 0) open.lines.push({ number, words });
       continue;
     }
     // Addresses are separated by commas, and go on in the next line behind one.
@@ -79,7 +98,8 @@ function readBlocks(text: string, file: string, problems: Problem[]): Block[] {
     addresses.push(...given.filter((address) => address !== ''));
     if (isOpening) {
       if (addresses.length === 0) refuse(number, 'global options are not understood', REST_HINT);
-      open = { addresses, number, lines: [] };
+      else if (!isSite(addresses)) refuse(number, `the snippet ${addresses[0]} is not understood`, SNIPPET_HINT);
+      open = { addresses, number, lines: [], isPartial: false };
       addresses = [];
     } else if (!line.trimEnd().endsWith(',')) {
       refuse(number, 'this begins no site', 'a site begins by its addresses and a brace: example.com {');
@@ -90,6 +110,14 @@ function readBlocks(text: string, file: string, problems: Problem[]): Block[] {
   return blocks;
 }
 
+/** Global options have no address, and snippets have a name in its place. */
+function isSite(addresses: readonly string[]): boolean {
+  return addresses.length > 0 && !addresses[0]!.startsWith('(');
+}
+
+const ISSUED_HINT =
+  'name the files of its certificate; to have it issued, name any files, and write acme: in place of certificates: into the result';
+const SNIPPET_HINT = 'write its lines into each site that imports it';
 const REST_HINT = 'write the rest into the configuration file by hand; see config/portico.schema.json';
 
 /** As they are written, without comments; a word in quotes is one word. */
@@ -126,6 +154,7 @@ class Adapter {
   readonly #file: string;
   readonly #problems: Problem[];
   readonly #listeners = new Map<number, 'tls' | 'redirect'>();
+  /** By both names. */
   readonly #certificates = new Map<string, { cert: string; key: string }>();
   readonly #pools = new Map<string, readonly string[]>();
   readonly #hosts = new Map<string, Route[]>();
@@ -142,6 +171,8 @@ class Adapter {
   }
 
   configuration(): unknown {
+    // As Caddy does by itself.
+    if (this.#listeners.get(443) === 'tls' && !this.#listeners.has(80)) this.#listeners.set(80, 'redirect');
     const kinds = [...this.#listeners].sort(([a], [b]) => b - a);
     const name = (kind: string) => (kind === 'tls' ? 'https' : 'http');
     const count = (kind: string) => kinds.filter(([, each]) => each === kind).length;
@@ -175,7 +206,8 @@ class Adapter {
     }
   }
 
-  #site({ addresses, number, lines }: Block): void {
+  #site(block: Block): void {
+    const { addresses, number } = block;
     const sites = new Map<string, { host: string; path: string }>();
     for (const address of addresses) {
       const parts = /^(?:(https?):\/\/)?((?:\{\$[^{}]*\}|[^:/{}])+)(?::(\d{1,5}))?(\/[^*]*)?(\*)?$/.exec(address);
@@ -190,9 +222,11 @@ class Adapter {
       else this.warnings.add('a port speaks HTTPS only: plain HTTP on it is told so, where Caddy served it');
       const path = (parts[4] ?? '').replace(/\/+$/, '');
       this.#compare(address, path);
-      sites.set(`${host} ${path}`, { host: withVariables(host!), path });
+      // Names of hosts, but not of variables, are the same in capitals.
+      const name = host!.includes('{') ? withVariables(host!) : host!.toLowerCase();
+      sites.set(`${name} ${path}`, { host: name, path });
     }
-    const action = this.#action(number, lines);
+    const action = this.#action(block);
     for (const { host, path } of sites.values()) {
       const route: Route = {
         path: path === '' ? '/' : path,
@@ -206,7 +240,10 @@ class Adapter {
         );
       }
       if (action.pool !== undefined) route.proxy = action.pool;
-      this.#hosts.set(host, [...(this.#hosts.get(host) ?? []), route]);
+      const others = this.#hosts.get(host) ?? [];
+      if (others.some((other) => other.path === route.path))
+        this.#refuse(number, `${host}${route.path} is served by a site above already`, 'keep one of them');
+      this.#hosts.set(host, [...others, route]);
     }
   }
 
@@ -217,16 +254,15 @@ class Adapter {
     this.warnings.add(`${address} is for ${path} and all below it, where Caddy takes it for ${theirs}`);
   }
 
-  #action(number: number, lines: readonly Line[]): { pool?: string; strip?: string } {
+  #action({ number, lines, isPartial }: Block): { pool?: string; strip?: string } {
     let pool: string | undefined;
     let strip: string | undefined;
-    let hasCertificate = false;
+    const says = (directive: string) => isPartial || lines.some(({ words }) => words[0] === directive);
     for (const { number: line, words } of lines) {
       const [directive, ...operands] = words;
       if (directive === 'tls' && operands.length === 2) {
         const [cert, key] = operands.map(withVariables) as [string, string];
-        this.#certificates.set(cert, { cert, key });
-        hasCertificate = true;
+        this.#certificates.set(`${cert}\n${key}`, { cert, key });
       } else if (
         directive === 'reverse_proxy' &&
         operands.length > 0 &&
@@ -240,9 +276,8 @@ class Adapter {
         this.#refuse(line, `"${words.join(' ')}" is not understood`, REST_HINT);
       }
     }
-    if (!hasCertificate)
-      this.#refuse(number, 'the site has no tls CERTIFICATE KEY', 'certificates are not fetched yet: name the files');
-    if (pool === undefined)
+    if (!says('tls')) this.#refuse(number, 'the site has no tls CERTIFICATE KEY', ISSUED_HINT);
+    if (!says('reverse_proxy'))
       this.#refuse(number, 'the site has no reverse_proxy', 'give it one, or write its routes by hand');
     return { ...(pool === undefined ? {} : { pool }), ...(strip === undefined ? {} : { strip }) };
   }
@@ -266,7 +301,9 @@ class Adapter {
 
   #listen(number: number, port: number, kind: 'tls' | 'redirect'): void {
     const other = this.#listeners.get(port);
-    if (other !== undefined && other !== kind) {
+    if (port < 1 || port > 65_535) {
+      this.#refuse(number, `${port} is no port`, 'give one from 1 to 65535');
+    } else if (other !== undefined && other !== kind) {
       this.#refuse(number, `port ${port} redirects and serves`, 'give each a port of its own');
     } else this.#listeners.set(port, kind);
   }
@@ -276,6 +313,7 @@ class Adapter {
   }
 }
 
+/** What a variable holds is not known yet. */
 function isUpstream(text: string): boolean {
-  return /^(?:https?:\/\/)?(?:\{\$\w+(?::[^{}]*)?\}|[\w.-])+(?::\d{1,5})?$/.test(text);
+  return typeof readEndpoint(text.replace(/\{\$\w+(?::[^{}]*)?\}/g, 'x')) !== 'string';
 }
