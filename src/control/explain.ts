@@ -30,11 +30,12 @@ export function explain(url: string, file: string | undefined, environment: Envi
 
 /** The way of a request, a line a step. Throws when the URL is none. */
 export function explanation(url: string, configuration: Configuration): string[] {
-  const parts = /^(?:(https?):\/\/)?([^/?#]+)([/?][^#]*)?$/i.exec(url);
+  // A websocket takes the way of its http request, and what is behind # stays in the browser.
+  const parts = /^(?:(?:http|ws)(s?):\/\/)?([^/?#]+)([/?][^#]*)?(?:#.*)?$/i.exec(url);
   const authority = parts === null ? undefined : readAuthority(parts[2]!);
   if (parts === null || authority === undefined)
     throw new Error(`"${url}" is no URL of a site: give https://host/path`);
-  const scheme = (parts[1] ?? 'https').toLowerCase();
+  const scheme = parts[1] === '' ? 'http' : 'https';
   const given = parts[3] ?? '/';
   const target = readTarget('GET', given.startsWith('/') ? given : `/${given}`);
   if (typeof target === 'string') return [`answer     400: ${target}`];

@@ -54,6 +54,12 @@ t.test('each way', async (t) => {
       'http://x.w.example/q?r',
       [/http: redirect, 127\.0\.0\.1 port 80/, /host/, /301.*https:\/\/x\.w\.example:8443\/q\?r$/],
     ],
+    [
+      'https://a.example/_api/x#/login',
+      [/https/, /host/, /\/_api\)$/, /action/, /^upstream {3}\/x with Host a\.example$/],
+    ],
+    ['wss://a.example/_api/ws', [/https/, /host/, /\/_api\)$/]],
+    ['ws://x.w.example/', [/http: redirect/, /host/, /301/]],
     ['https://a.example/_api/../x', [/^answer {5}400: the path holds a dot segment/]],
   ];
   for (const [url, lines] of cases) {
