@@ -19,8 +19,22 @@ const USAGE = `usage: portico <command> [--config FILE]
 Configuration comes from the file (or PORTICO_CONFIG), else from the environment; the README has the keys and the variables.
 `;
 
-/** Commands that take one word more. */
-const WITH_OPERAND: readonly string[] = ['explain', 'adapt', 'cert'];
+/** Commands that take one word more, and which. */
+const OPERANDS = new Map([
+  ['explain', 'a URL'],
+  ['adapt', 'a file'],
+  ['cert', 'lint or list'],
+]);
+const WITHOUT_CONFIG: readonly string[] = ['adapt', 'schema', 'version'];
+
+const OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  validate: { type: 'boolean', short: 't' },
+  print: { type: 'boolean', short: 'T' },
+  config: { type: 'string', short: 'c', multiple: true },
+  takeover: { type: 'boolean' },
+  'password-file': { type: 'string', multiple: true },
+} as const;
 
 interface Arguments {
   readonly command: string;
@@ -87,39 +101,58 @@ function onUnwritten(error: NodeJS.ErrnoException): void {
 }
 
 function parse(argv: readonly string[]): Arguments | string {
+  let read: ReturnType<typeof readOptions>;
   try {
-    const { values, positionals } = parseArgs({
-      args: [...argv],
-      allowPositionals: true,
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        validate: { type: 'boolean', short: 't' },
-        print: { type: 'boolean', short: 'T' },
-        config: { type: 'string', short: 'c' },
-        takeover: { type: 'boolean' },
-        'password-file': { type: 'string' },
-      },
-    });
-    const print = values.print === true;
-    const takeover = values.takeover === true;
-    const isFlagged = values.validate === true || (print && positionals.length === 0);
-    const words = isFlagged ? ['validate', ...positionals] : positionals;
-    const command = values.help === true ? 'help' : (words[0] ?? 'help');
-    const operand = words[1] ?? '';
-    const isLint = command === 'cert' && operand === 'lint';
-    const most = isLint ? words.length : WITH_OPERAND.includes(command) ? 2 : 1;
-    if (command !== 'help' && words.length > most) return `"${words[most]}" is one argument too many`;
-    if (WITH_OPERAND.includes(command) && operand === '') return `${command} needs one argument more`;
-    if (command === 'cert' && !isLint && operand !== 'list')
-      return `cert is followed by lint or list, not "${operand}"`;
-    if (isLint && words.length < 3) return 'cert lint needs the names of files';
-    const passwordFile = values['password-file'];
-    if (passwordFile !== undefined && !isLint) return '--password-file belongs to cert lint';
-    if (print && command !== 'validate') return '-T belongs to validate';
-    if (takeover && command !== 'run') return '--takeover belongs to run';
-    if (values.config === '') return '--config names no file';
-    return { command, operand, more: words.slice(2), config: values.config, print, passwordFile, takeover };
+    read = readOptions(argv);
   } catch (error) {
-    return (error as Error).message;
+    return wordsFor(error as NodeJS.ErrnoException);
   }
+  const { values, positionals } = read;
+  const print = values.print === true;
+  const isFlagged = values.validate === true || (print && positionals.length === 0);
+  const words = isFlagged ? ['validate', ...positionals] : positionals;
+  if (values.help !== true && words.length === 0) return 'a command is missing';
+  const [config, secondConfig] = values.config ?? [];
+  const [passwordFile, secondPasswordFile] = values['password-file'] ?? [];
+  if (secondConfig !== undefined) return '--config is given twice';
+  if (secondPasswordFile !== undefined) return '--password-file is given twice';
+  const given: Arguments = {
+    command: values.help === true ? 'help' : words[0]!,
+    operand: words[1] ?? '',
+    more: words.slice(2),
+    ...{ passwordFile, config, print, takeover: values.takeover === true },
+  };
+  return given.command === 'help' ? given : (misplaced(words, given) ?? given);
+}
+
+function readOptions(argv: readonly string[]) {
+  return parseArgs({ args: [...argv], allowPositionals: true, options: OPTIONS });
+}
+
+/** The parser's own words are about programs that take what begins with a dash. */
+function wordsFor({ code, message }: NodeJS.ErrnoException): string {
+  const [, option] = /^Unknown option '([^']*)'/.exec(message) ?? [];
+  return code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? `there is no option ${option}` : message;
+}
+
+/** What is missing, one too many, or belongs to another command. */
+function misplaced(words: readonly string[], given: Arguments): string | undefined {
+  const { command, operand, config, passwordFile, print, takeover } = given;
+  const isLint = command === 'cert' && operand === 'lint';
+  const wanted = OPERANDS.get(command);
+  const most = isLint ? words.length : wanted === undefined ? 1 : 2;
+  const takesConfig = !isLint && !WITHOUT_CONFIG.includes(command);
+  if (words.length > most) {
+    const isFile = takesConfig && config === undefined && /\.ya?ml$/.test(words[most]!);
+    return `"${words[most]}" is one argument too many${isFile ? ': a configuration file is named by --config' : ''}`;
+  }
+  if (wanted !== undefined && operand === '') return `${command} needs ${wanted}`;
+  if (command === 'cert' && !isLint && operand !== 'list') return `cert is followed by lint or list, not "${operand}"`;
+  if (isLint && words.length < 3) return 'cert lint needs the names of files';
+  if (passwordFile !== undefined && !isLint) return '--password-file belongs to cert lint';
+  if (print && command !== 'validate') return '-T belongs to validate';
+  if (takeover && command !== 'run') return '--takeover belongs to run';
+  if (config === '') return '--config names no file';
+  if (config !== undefined && !takesConfig) return `--config has no effect on ${isLint ? 'cert lint' : command}`;
+  return undefined;
 }
