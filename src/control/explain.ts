@@ -121,7 +121,8 @@ function shownTarget(configuration: Configuration, to: string): string {
 function limitLines({ limits }: Configuration, route: ConfiguredRoute): string[] {
   return LIMIT_SETTINGS.filter((setting) => setting.perRoute).map((setting) => {
     const own = (route.limits as Partial<Record<string, number>>)[setting.field];
-    const value = writeLimit(setting, own ?? limits[setting.field]);
-    return `limit      ${setting.key}: ${value}${own === undefined ? '' : ' (of the route)'}`;
+    const value = own ?? limits[setting.field];
+    const written = value === 0 ? 'none' : writeLimit(setting, value);
+    return `limit      ${setting.key}: ${written}${own === undefined ? '' : ' (of the route)'}`;
   });
 }

@@ -58,6 +58,10 @@ t.test('each way', async (t) => {
       'https://a.example/_api/x#/login',
       [/https/, /host/, /\/_api\)$/, /action/, /^upstream {3}\/x with Host a\.example$/],
     ],
+    [
+      'https://x.w.example',
+      [/https/, /host/, /client/, /route/, /action/, /^limit {6}downstream\.bodyBytes: none$/, /bodyTimeout: 1m$/],
+    ],
     ['wss://a.example/_api/ws', [/https/, /host/, /\/_api\)$/]],
     ['ws://x.w.example/', [/http: redirect/, /host/, /301/]],
     ['https://a.example/_api/../x', [/^answer {5}400: the path holds a dot segment/]],
