@@ -1,8 +1,16 @@
 // Hosts of a configuration file, with what holds for all of their routes.
 
-import type { ConfiguredClientAuth, ConfiguredHost, Hsts } from './configuration.ts';
+import type { ConfiguredClientAuth, ConfiguredHost, ConfiguredRoute, Hsts } from './configuration.ts';
 import type { Host, Reading } from './content-reading.ts';
 import { readRoute } from './content-routes.ts';
+import { leadsToItself } from './redirect-loop.ts';
+import type { Place } from './shape.ts';
+
+/** A route that redirects, and where the file says so. */
+interface Redirect {
+  readonly at: Place;
+  readonly route: ConfiguredRoute;
+}
 
 export function readHosts(reading: Reading): ConfiguredHost[] {
   const hosts: ConfiguredHost[] = [];
@@ -10,6 +18,7 @@ export function readHosts(reading: Reading): ConfiguredHost[] {
     if (placed === undefined) continue;
     const { routes } = placed.value;
     const seen = new Set<string>();
+    const redirects: Redirect[] = [];
     const read = routes.value.flatMap((route, i) => {
       const path = route.path?.value ?? '';
       if (seen.has(path)) {
@@ -20,19 +29,31 @@ export function readHosts(reading: Reading): ConfiguredHost[] {
         );
       }
       seen.add(path);
-      return readRoute(reading, name, path, route, route.path?.at ?? routes.at, i) ?? [];
+      const made = readRoute(reading, name, path, route, route.path?.at ?? routes.at, i);
+      if (made !== undefined && route.redirect !== undefined) redirects.push({ at: route.redirect.at, route: made });
+      return made ?? [];
     });
     const hsts = readHsts(placed.value.hsts);
     const sorted = read.toSorted((a, b) => b.path.length - a.path.length);
     const clientAuth = readClientAuth(reading, placed.value.clientAuth);
-    hosts.push({
+    const host = {
       name,
       routes: sorted,
       ...(clientAuth === undefined ? {} : { clientAuth }),
       ...(hsts === undefined ? {} : { hsts }),
-    });
+    };
+    warnOfLoops(reading, host, redirects);
+    hosts.push(host);
   }
   return hosts;
+}
+
+function warnOfLoops(reading: Reading, host: ConfiguredHost, redirects: readonly Redirect[]): void {
+  const publicPort = reading.content.publicPort ?? 443;
+  for (const { at, route } of redirects) {
+    if (route.action.kind === 'redirect' && leadsToItself(route.action.to, host, route, publicPort))
+      reading.warn(at, 'leads to this same route again: browsers give up after some rounds');
+  }
 }
 
 function readClientAuth(reading: Reading, given: Host['clientAuth']): ConfiguredClientAuth | undefined {

@@ -50,6 +50,7 @@ const VARIABLE = { type: 'string', pattern: '\\$\\{[A-Za-z_]' } as const;
 
 function textOf(node: Node, at: Place, wanted: string): string | undefined {
   if (node.kind !== 'text') return at.problem(`is ${KINDS[node.kind]}, where ${wanted} should be`, `give ${wanted}`);
+  if (node.isLacking === true) return undefined;
   if (!node.text.includes(MASKED)) return node.text;
   return at.problem('is a secret that was not printed', 'put the secret in, best as a variable: ${NAME}');
 }

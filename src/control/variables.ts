@@ -59,6 +59,7 @@ export class Variables {
 
   #expandText(node: TextNode): TextNode {
     if (!node.text.includes('$')) return node;
+    const told = this.#problems.length;
     const text = node.text.replace(
       REFERENCE,
       (_whole, dollar?: string, name?: string, operator?: string, operand = '') => {
@@ -68,7 +69,8 @@ export class Variables {
         return '';
       },
     );
-    return { ...node, text, expanded: true };
+    const isLacking = this.#problems.length > told;
+    return { ...node, text, expanded: true, ...(isLacking ? { isLacking } : {}) };
   }
 
   #valueOf(node: TextNode, name: string, operator: string | undefined, operand: string): string {

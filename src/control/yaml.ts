@@ -33,6 +33,8 @@ export interface TextNode extends Spot {
   readonly quoted: boolean;
   /** It held a variable. */
   readonly expanded?: true;
+  /** A variable in it has no value, which was told. */
+  readonly isLacking?: true;
 }
 
 export interface EmptyNode extends Spot {

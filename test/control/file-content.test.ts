@@ -269,6 +269,30 @@ t.test('two listeners on one port are told apart by their addresses', async (t) 
   t.strictSame(problemsIn(changed('port:', '    port: 9180\n    address: 10.0.0.1')), [], 'nor is admin in the way');
 });
 
+t.test('a redirect to its own route is worth a word', async (t) => {
+  const warningsOf = (to: string, more = '') =>
+    readText(routes(`redirect: { to: "${to}" }${more}`, 'path: /b\n        proxy: backend')).warnings;
+  const strip = '\n        path: /a\n        stripPrefix: true';
+  for (const [to, more] of [
+    ['https://{host}{uri}', ''],
+    ['https://A.example:443{uri}', ''],
+    ['http://a.example', ''],
+    ['/', ''],
+    ['/c?d', ''],
+    ['/a/c', '\n        path: /a'],
+    ['https://{host}/a{uri}', strip],
+  ] as const)
+    t.match(warningsOf(to, more), [/^portico\.yaml:15:19 .*redirect: leads to this same route again/], to);
+  for (const [to, more] of [
+    ['https://www.a.example{uri}', ''],
+    ['https://a.example:8443{uri}', ''],
+    ['/b', ''],
+    ['/c', '\n        path: /a'],
+    ['https://{host}{uri}', strip],
+  ] as const)
+    t.strictSame(warningsOf(to, more), [], to);
+});
+
 t.test('trust in everybody is worth a word', async (t) => {
   const { warnings, trustedProxies } = readText(`${SMALL}trustedProxies: [0.0.0.0/0]\n`);
   t.strictSame(trustedProxies, ['0.0.0.0/0']);

@@ -27,6 +27,14 @@ t.test('variables that would have configured us are refused, unless the file ask
   t.equal(readText(SMALL, { PORTICO_SOCKET: '/run/x.sock' }).controlSocket, '/run/x.sock');
 });
 
+t.test('what a variable without a value should have said is not blamed as well', async (t) => {
+  const text = SMALL.replace('a.example', '${SITE}')
+    .replace('8000', '${PORT}')
+    .replace('http://backend', '${A:?the API}');
+  t.match(problemsIn(text), [/^\S+ \$\{PORT\} is not set/, /^\S+ \$\{A\}: the API/, /^\S+ \$\{SITE\} is not set/]);
+  t.equal(problemsIn(text).length, 3);
+});
+
 t.test('paths are relative to the file', async (t) => {
   const folder = makeFolder(t, 'config');
   const file = join(folder, 'portico.yaml');
