@@ -13,8 +13,8 @@ interface Bound {
 export function problemOfOwnPort({ host, port }: Endpoint, bound: readonly Bound[]): Wrong | undefined {
   if (!bound.some((each) => each.port === port && isReachedAt(host, each.address))) return undefined;
   return new Wrong(
-    `Portico itself listens on port ${port} there, and would call itself`,
-    'name what stands behind Portico; in a container localhost is the container itself: give the name of the other one',
+    `port ${port} there is Portico's own, so it would call itself`,
+    'give the address of what stands behind Portico (in a container localhost is this container), or set another port for Portico',
   );
 }
 

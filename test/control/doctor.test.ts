@@ -145,8 +145,8 @@ t.test('a configuration that is wrong is all there is to say', async (t) => {
 });
 
 t.test('a port that is taken, trust in everybody, a clock that is wrong', async (t) => {
-  const [frontend, backend] = [await serve(t, asFrontend), await serve(t, asBackend)];
-  const env = { HTTPS_PORT: frontend.split(':')[1]!, TRUSTED_PROXIES: '10.0.0.7, 0.0.0.0/0, ::/0' };
+  const [frontend, backend, other] = [await serve(t, asFrontend), await serve(t, asBackend), await serve(t, asBackend)];
+  const env = { HTTPS_PORT: other.split(':')[1]!, TRUSTED_PROXIES: '10.0.0.7, 0.0.0.0/0, ::/0' };
   const now = () => new Date(Date.now() + 300_000);
   const diagnoses = await diagnosesOf(frontend, backend, { env, world: { now } });
   t.match(find(diagnoses, `port ${env.HTTPS_PORT} `), [/^\[fail\].*is taken by another process -> stop that one/]);

@@ -450,7 +450,7 @@ t.test('all that is wrong comes at once, a line each', async (t) => {
 });
 
 t.test('a service that is this door itself', async (t) => {
-  const own = /Portico itself listens on port \d+ there/;
+  const own = /port \d+ there is Portico's own/;
   for (const value of ['127.0.0.1:8000', 'localhost:7000', 'https://localhost:8000', '[::1]:8000', '0.0.0.0:7000']) {
     refused(t, { ...TWO_DOMAINS, FRONTEND_SERVICE: value }, 'FRONTEND_SERVICE', own);
   }

@@ -233,7 +233,7 @@ t.test('what is wrong between the keys', async (t) => {
     [route('        stripPrefix: true'), '16:22 ', /no path to take off/],
     [changed('- http://backend', '      - http://b\n      - http://B:80/'), '12:9 ', /stands here twice/],
     [changed('- http://backend', '      []'), '10:5 pools.backend.endpoints:', /is an empty list/],
-    [changed('- http://backend', '      - https://localhost:8000'), '11:9 ', /Portico itself listens on port 8000/],
+    [changed('- http://backend', '      - https://localhost:8000'), '11:9 ', /port 8000 there is Portico's own/],
     [changed('- http://backend', '      - http://b\n    ca: ca.pem'), '12:9 pools.backend.ca:', /https only/],
     [changed('certificates:', '', 3), '2:3 listeners.https:', /tls listener, and there is no certificate/],
     [changed('kind: tls', '    kind: redirect'), '1:1 listeners:', /nothing here serves the routes/],
