@@ -7,6 +7,7 @@ const USAGE = `usage: portico <command> [--config FILE]
   run           open the door (with no variable set: the embedded demo); --takeover: in place of an instance that runs
   validate, -t  check the configuration and the certificate files, change nothing; -T prints all that is in force
   reload        have the running instance read its configuration and certificates again, and tell the outcome
+  status        show what passes through the running instance, its upstreams and certificates, and what failed last
   explain URL   tell which route a request would take, from the configuration alone
   cert lint     tell what is wrong with the certificate and key files behind it (--password-file FILE: their passphrase)
   cert list     list the certificates in force, or those of the configuration when no instance runs
@@ -71,6 +72,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./control/commands.ts')).validate(config, print, process.env);
     case 'reload':
       return (await import('./control/commands.ts')).reload(config, process.env);
+    case 'status':
+      return (await import('./control/commands.ts')).status(config, process.env);
     case 'explain':
       return (await import('./control/explain.ts')).explain(operand, config, process.env);
     case 'cert': {

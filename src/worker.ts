@@ -170,8 +170,9 @@ async function open(snapshot: Snapshot, table: CertificateTable | undefined): Pr
 
 /** The supervisor asks for nothing when it is scraped: a saturated worker would answer late. */
 async function publish(): Promise<void> {
-  if (door !== undefined)
-    report({ kind: 'measures', families: [...door.measures(), lostLines(sink), ...(await ownMeasures())] });
+  if (door === undefined) return;
+  const families = [...door.measures(), lostLines(sink), ...(await ownMeasures())];
+  report({ kind: 'measures', families, failed: door.failed.take() });
 }
 
 /** Accepts nothing more: what comes is another instance's. */

@@ -1,29 +1,24 @@
 // The admin listener: the health of this instance, for orchestrators and for people. On loopback unless told otherwise.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { Server } from 'node:net';
-import type { Family } from '../model/measures.ts';
+import { isIP, Server } from 'node:net';
+import { prefersPage } from '../http/accept.ts';
 import { whenQuiet } from '../model/quiet.ts';
 import type { Scrape } from '../telemetry/scrape.ts';
+import { type Check, checkLine } from './checks.ts';
 import { SHARES_PORTS } from './ports.ts';
+import type { Overview } from './status/overview.ts';
+import { PAGE_POLICY, statusPage } from './status/page.ts';
+import { statusText } from './status/text.ts';
 
 /** How long a request may take to arrive, in ms. */
 const REQUEST_TIMEOUT = 5_000;
 /** How long an answer may take when all else has ended, in ms. */
 const LAST_ANSWERS = 1_000;
 
-/** One line of a verbose answer. */
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  /** Not as it should be, but no reason to send nobody here. */
-  readonly warns?: boolean;
-  /** In words, when there is something to say. */
-  readonly detail?: string;
-}
-
 /** What the admin listener tells. */
 export interface Told {
+  overview(): Promise<Overview>;
   checks(): Promise<readonly Check[]>;
   scrape(accept: string): Promise<Scrape>;
 }
@@ -35,7 +30,7 @@ export interface Admin {
 }
 
 /**
- * Serves `/livez`, `/readyz`, `/healthz` and `/metrics`. Rejects with the system's error when the port cannot be bound. Where ports can
+ * Serves the status for people at `/`, and `/livez`, `/readyz`, `/healthz` and `/metrics`. Rejects with the system's error when the port cannot be bound. Where ports can
  * be shared it is: an instance that takes over answers here before the other one ceases to.
  */
 export async function openAdmin(host: string, port: number, told: Told): Promise<Admin> {
@@ -81,6 +76,8 @@ function answer(request: IncomingMessage, response: ServerResponse, told: Told):
   const [path, query = ''] = (request.url ?? '').split('?');
   const verbose = query.split('&').some((parameter) => parameter === 'verbose' || parameter.startsWith('verbose='));
   switch (path) {
+    case '/':
+      return sendOverview(request, response, told);
     case '/livez':
       return report(response, [{ name: 'process', ok: true }], verbose, 'livez');
     case '/readyz':
@@ -89,8 +86,33 @@ function answer(request: IncomingMessage, response: ServerResponse, told: Told):
     case '/metrics':
       return sendScrape(request, response, told);
     default:
-      return send(response, 404, 'here are /livez, /readyz and /healthz (each with ?verbose), and /metrics\n');
+      return send(
+        response,
+        404,
+        'here are / (the status, for people), /livez, /readyz and /healthz (each with ?verbose), and /metrics\n',
+      );
   }
+}
+
+/** A page for browsers, text for terminals. */
+function sendOverview(request: IncomingMessage, response: ServerResponse, told: Told): void {
+  if (!isAskedForHere(request))
+    return send(response, 421, 'ask for this page by localhost or by an IP address, as in http://127.0.0.1:9180/\n');
+  told.overview().then(
+    (overview) => {
+      if (!prefersPage(request.rawHeaders)) return send(response, 200, statusText(overview));
+      const headers = { 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': PAGE_POLICY };
+      return send(response, 200, statusPage(overview), { ...headers, 'X-Content-Type-Options': 'nosniff' });
+    },
+    (error: Error) => send(response, 500, `the status could not be put together: ${error.message}\n`),
+  );
+}
+
+/** False for a name that leads to loopback from outside: so a foreign page would have a browser read what is here (DNS rebinding). */
+function isAskedForHere({ socket, headers }: IncomingMessage): boolean {
+  if (!/^(?:::ffff:)?127\.|^::1$/.test(socket.localAddress ?? '')) return true;
+  const name = (headers.host ?? '').replace(/:\d*$/, '').toLowerCase();
+  return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0;
 }
 
 function sendChecks(response: ServerResponse, told: Told, verbose: boolean, name: string): void {
@@ -100,34 +122,11 @@ function sendChecks(response: ServerResponse, told: Told, verbose: boolean, name
   );
 }
 
-/** The form that Kubernetes made common: `ok`, or a line a check. What only warns is no reason to be not ready. */
+/** `ok`, or a line a check. What only warns is no reason to be not ready. */
 function report(response: ServerResponse, checks: readonly Check[], verbose: boolean, name: string): void {
   const ok = checks.every((check) => check.ok);
   if (ok && !verbose) return send(response, 200, 'ok\n');
-  const lines = checks.map((check) => {
-    const [sign, word] = !check.ok ? ['-', 'failed'] : check.warns === true ? ['!', 'warn'] : ['+', 'ok'];
-    const state = `[${sign}]${check.name} ${word}`;
-    return check.detail === undefined ? state : `${state}: ${check.detail}`;
-  });
-  send(response, ok ? 200 : 503, `${lines.join('\n')}\n${name} check ${ok ? 'passed' : 'failed'}\n`);
-}
-
-/** A pool whose endpoints are down is a warning: the door that explains an outage must stay open. */
-export function upstreamChecks(groups: readonly (readonly Family[])[]): Check[] {
-  const down = new Map<string, Set<string>>();
-  for (const family of groups.flat()) {
-    if (family.name !== 'portico_upstream_up') continue;
-    for (const { labels, value } of family.values) {
-      const endpoints = down.get(String(labels.pool)) ?? new Set();
-      if (value === 0) endpoints.add(String(labels.endpoint));
-      down.set(String(labels.pool), endpoints);
-    }
-  }
-  return [...down].map(([pool, endpoints]) => {
-    const name = `upstream-${pool}`;
-    if (endpoints.size === 0) return { name, ok: true };
-    return { name, ok: true, warns: true, detail: `the last connect failed to ${[...endpoints].sort().join(', ')}` };
-  });
+  send(response, ok ? 200 : 503, `${checks.map(checkLine).join('\n')}\n${name} check ${ok ? 'passed' : 'failed'}\n`);
 }
 
 function sendScrape(request: IncomingMessage, response: ServerResponse, told: Told): void {

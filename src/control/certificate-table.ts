@@ -6,11 +6,14 @@ import { formatProblem } from './problem.ts';
 const DAY = 86_400_000;
 const MAX_NAMES = 3;
 
-export function certificateTable(
+const HEAD: readonly string[] = ['names', 'issuer', 'days left', 'source', 'state'];
+
+/** The head, and a row for each certificate. */
+export function certificateRows(
   certificates: readonly LoadedCertificate[],
   findings: readonly Finding[],
   now: Date,
-): string {
+): (readonly string[])[] {
   const rows = certificates.map((each) => [
     namesIn(each.certificate.names),
     each.issuer,
@@ -18,8 +21,16 @@ export function certificateTable(
     each.origin,
     stateOf(each, findings),
   ]);
-  const head = ['names', 'issuer', 'days left', 'source', 'state'];
-  const lines = rows.length === 0 ? ['there are no certificates'] : layOut([head, ...rows]);
+  return [HEAD, ...rows];
+}
+
+export function certificateTable(
+  certificates: readonly LoadedCertificate[],
+  findings: readonly Finding[],
+  now: Date,
+): string {
+  const rows = certificateRows(certificates, findings, now);
+  const lines = rows.length === 1 ? ['there are no certificates'] : layOut(rows);
   const remarks = findings.map((finding) => `${finding.severity}: ${formatProblem(finding)}`);
   return [...lines, ...(remarks.length === 0 ? [] : ['', ...remarks])].join('\n');
 }

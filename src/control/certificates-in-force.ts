@@ -3,9 +3,9 @@
 import type { AcmeAnswers, ClientTrust } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Clock } from './acme/clock.ts';
-import type { Check } from './admin.ts';
 import type { CertificateSource, Finding, LoadedCertificate } from './certificate-source.ts';
-import { certificateTable } from './certificate-table.ts';
+import { certificateRows, certificateTable } from './certificate-table.ts';
+import type { Check } from './checks.ts';
 import { formatProblem } from './problem.ts';
 
 /** After a swap that failed: 2 s, 4, 8, up to a minute. */
@@ -70,6 +70,10 @@ export class CertificatesInForce {
 
   table(): string {
     return certificateTable(this.#served, this.#findings(), new Date());
+  }
+
+  rows(): (readonly string[])[] {
+    return certificateRows(this.#served, this.#findings(), new Date());
   }
 
   stop(): void {

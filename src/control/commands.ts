@@ -63,6 +63,18 @@ export async function reload(file: string | undefined, environment: Environment)
   }
 }
 
+/** `portico status`: what stands, what passes and what failed, as the running instance tells it. */
+export async function status(file: string | undefined, environment: Environment): Promise<number> {
+  try {
+    const answer = await ask(sourceOf(file, environment), environment, 'overview');
+    if (!answer.ok) return tellFailure(answer);
+    process.stdout.write(answer.message);
+    return EXIT.ok;
+  } catch (error) {
+    return complain('no instance told its status', error);
+  }
+}
+
 /** Asks the instance where it may listen: what is set for it is what is set for us. `within` is in ms. */
 export async function ask(source: Source, environment: Environment, command: string, within?: number): Promise<Answer> {
   const set = environment.PORTICO_SOCKET?.trim();

@@ -2,8 +2,9 @@
 
 import { createLog, descriptorSink, type Log } from '../telemetry/log.ts';
 import { ownFamilies, renderScrape, type Scrape } from '../telemetry/scrape.ts';
-import { type Admin, type Check, openAdmin, upstreamChecks } from './admin.ts';
+import { type Admin, openAdmin } from './admin.ts';
 import { banner } from './banner.ts';
+import { type Check, upstreamChecks } from './checks.ts';
 import type { Configuration } from './configuration.ts';
 import {
   type Answer,
@@ -21,6 +22,8 @@ import { ConfigError, formatProblem } from './problem.ts';
 import type { Signals } from './signals.ts';
 import { Snapshots } from './snapshots.ts';
 import type { Source } from './source.ts';
+import { Status } from './status/status.ts';
+import { statusText } from './status/text.ts';
 import { supervisorFamilies } from './supervisor-measures.ts';
 import { Systemd } from './systemd.ts';
 import { beginTakeover, type Takeover } from './takeover.ts';
@@ -83,6 +86,7 @@ class Supervisor {
   readonly #snapshots: Snapshots;
   readonly #ownFamilies = ownFamilies('supervisor');
   readonly #reloads = { succeeded: 0, lastSucceeded: true, succeededAt: Date.now() };
+  readonly #status: Status;
   #admin: Admin | undefined;
   #control: ControlSocket | undefined;
   /** All workers have served; from then on one that serves is enough. */
@@ -103,6 +107,12 @@ class Supervisor {
     this.#workers = new Workers(configuration.workers, log);
     this.#systemd = new Systemd(process.env, log);
     this.#snapshots = new Snapshots(configuration, load, this.#workers, log);
+    this.#status = new Status({
+      checks: () => this.#checks(),
+      families: () => this.#workers.families(),
+      certificates: () => this.#snapshots.certificates.rows(),
+      failed: () => this.#workers.failed,
+    });
   }
 
   /** The exit code. */
@@ -125,6 +135,7 @@ class Supervisor {
     }
     this.#begun = true;
     this.#snapshots.begin();
+    this.#status.begin();
     if (takeover !== undefined) await this.#takeOver(takeover);
     if (this.#draining) return false;
     this.#systemd.ready('serving');
@@ -171,6 +182,7 @@ class Supervisor {
     const { admin } = this.#snapshots.configuration;
     try {
       this.#admin = await openAdmin(admin.address, admin.port, {
+        overview: () => this.#status.overview(),
         checks: () => this.#checks(),
         scrape: (accept) => this.#scrape(accept),
       });
@@ -189,12 +201,8 @@ class Supervisor {
         reload: () => this.reload(),
         status: () => this.#tell(),
         takeover: (caller) => this.#handOver(caller),
-        certificates: async () => ({
-          ok: true,
-          message: this.#snapshots.certificates.table(),
-          warnings: [],
-          problems: [],
-        }),
+        overview: async () => told(statusText(await this.#status.overview())),
+        certificates: async () => told(this.#snapshots.certificates.table()),
       });
     } catch (error) {
       const { message } = error as Error;
@@ -281,8 +289,8 @@ class Supervisor {
     return {
       ok: failed.length === 0,
       message: failed.length === 0 ? 'ready' : 'not ready',
-      warnings: [...reloaded, ...checks.filter(({ warns }) => warns === true).map(checkLine)],
-      problems: failed.map(checkLine),
+      warnings: [...reloaded, ...checks.filter(({ warns }) => warns === true).map(inWords)],
+      problems: failed.map(inWords),
       pid: process.pid,
       ports: [...listeners, admin].map(({ port }) => port),
       watchdog: this.#systemd.watchdog,
@@ -346,6 +354,10 @@ class Supervisor {
   }
 }
 
-function checkLine({ name, detail }: Check): string {
+function told(message: string): Answer {
+  return { ok: true, message, warnings: [], problems: [] };
+}
+
+function inWords({ name, detail }: Check): string {
   return detail === undefined ? name : `${name}: ${detail}`;
 }

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { isSea } from 'node:sea';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Family } from '../model/measures.ts';
+import type { FailedExchange, Family } from '../model/measures.ts';
 import type { Order, Report } from '../model/orders.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -23,6 +23,8 @@ const LATE_REPORT = 3_000;
 const HUNG_AFTER = 30_000;
 /** How long a new snapshot waits for a worker that serves, in ms: after a crash none may for a moment. */
 const WAIT_FOR_ONE = 10_000;
+/** Exchanges that failed, of all workers. */
+const FAILED_KEPT = 20;
 /** How long a worker may take to accept a snapshot, in ms. */
 const ANSWER_TIMEOUT = 20_000;
 
@@ -52,6 +54,7 @@ export class Workers {
   #replacing: Promise<void> | undefined;
   /** What workers had counted that have ended since. */
   #retired: Promise<Family[]> = Promise.resolve([]);
+  #failed: readonly FailedExchange[] = [];
   #crashes = 0;
   #stopping = false;
 
@@ -183,6 +186,11 @@ export class Workers {
     return [await this.#retired, ...[...this.#all].map((worker) => worker.families)];
   }
 
+  /** The last exchanges that failed. */
+  get failed(): readonly FailedExchange[] {
+    return this.#failed;
+  }
+
   kill(): void {
     this.#stopping = true;
     for (const worker of this.#all) worker.child.kill('SIGKILL');
@@ -227,7 +235,10 @@ export class Workers {
       waiting: undefined,
     };
     this.#all.add(worker);
-    child.on('message', (report: Report) => onReport(worker, report));
+    child.on('message', (report: Report) => {
+      if (report.kind === 'measures') this.#failed = [...this.#failed, ...report.failed].slice(-FAILED_KEPT);
+      onReport(worker, report);
+    });
     child.on('error', (error) => {
       if (child.pid === undefined) this.#onEnd(worker, error.message);
     });

@@ -1,4 +1,4 @@
-// Measures: what a worker has counted, as plain data that the supervisor sums up over workers.
+// Measures: what a worker has counted, and which exchanges failed, as plain data that the supervisor puts together.
 
 /** A metric with its series; the shape that prom-client reads and writes as JSON. */
 export interface Family {
@@ -15,4 +15,21 @@ export interface Value {
   readonly value: number;
   /** With `_bucket`, `_sum` or `_count` behind the family's name, for histograms. */
   readonly metricName?: string;
+}
+
+/** An exchange that failed here or upstream, as people are shown it. What a client chose is redacted and cut. */
+export interface FailedExchange {
+  /** Of the wall clock, in ms. */
+  readonly time: number;
+  readonly requestId: string;
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly route: string;
+  readonly status: number;
+  /** Host and port; empty when there was none. */
+  readonly upstream: string;
+  /** The failure's code and its words; empty when the status is the upstream's own. */
+  readonly failure: string;
+  readonly detail: string;
 }

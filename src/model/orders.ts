@@ -1,6 +1,6 @@
 // What supervisor and worker say to each other. A new snapshot goes in two phases: all accept it, then all commit; or none does.
 
-import type { Family } from './measures.ts';
+import type { FailedExchange, Family } from './measures.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** From the supervisor to a worker. */
@@ -24,7 +24,7 @@ export type Report =
   | { readonly kind: 'refused'; readonly generation: number; readonly reason: string }
   | { readonly kind: 'serving'; readonly generation: number }
   | { readonly kind: 'closed' }
-  /** Once a second: all that it has counted since it started. */
-  | { readonly kind: 'measures'; readonly families: readonly Family[] }
+  /** Once a second: all that it has counted since it started, and what has failed since the last time. */
+  | { readonly kind: 'measures'; readonly families: readonly Family[]; readonly failed: readonly FailedExchange[] }
   /** `forced` counts the exchanges that the deadline cut. */
   | { readonly kind: 'drained'; readonly forced: number };

@@ -9,6 +9,7 @@ import type { ClientTrust, Endpoint, Host, Limits, Pool, Snapshot } from '../mod
 import type { Turn } from '../model/turn.ts';
 import { type EndpointState, noteReached, noteUnreached } from '../policy/balance.ts';
 import { findHost } from '../policy/route.ts';
+import { FailedExchanges } from '../telemetry/failed-exchanges.ts';
 import type { Log } from '../telemetry/log.ts';
 import { gauge, Metrics } from '../telemetry/metrics.ts';
 import { Notices } from '../telemetry/notices.ts';
@@ -50,6 +51,7 @@ export class Door {
   readonly transport: Transport;
   readonly log: Log;
   readonly metrics = new Metrics();
+  readonly failed = new FailedExchanges();
   readonly notices: Notices;
   /** What is served from disk, and what is kept of it. */
   readonly files: Files;

@@ -2,6 +2,7 @@
 
 import { prefersPage } from '../http/accept.ts';
 import type { Headers } from '../http/headers.ts';
+import { escapeHtml } from '../http/html.ts';
 import { STATUS_TEXT } from '../http/status.ts';
 import type { Exchange } from '../model/exchange.ts';
 import { FAILURES, type Failure } from '../model/failure.ts';
@@ -116,8 +117,4 @@ small { opacity: .7 }
 <p><small>Request id: <code>${escapeHtml(id)}</code> &middot; give it to whoever runs this site, and they will find the line in the log.</small></p>
 </html>
 `;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }

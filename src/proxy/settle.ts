@@ -20,6 +20,8 @@ export function settle(door: Door, exchange: Exchange): void {
   metrics.count(exchange.head.method, exchange.status, duration / 1_000);
   metrics.bytesIn += exchange.bytesIn;
   metrics.bytesOut += exchange.bytesOut;
+  if (exchange.status >= 500 || (exchange.failure !== undefined && exchange.failure.side !== 'downstream'))
+    door.failed.note(exchange, endTime);
   if (exchange.failure === FAILURES.clientGone) door.metrics.abort(abortPhase(exchange));
   const isCombined = door.active.snapshot.logFormat === 'combined';
   door.log.line(isCombined ? combinedLine(exchange) : accessLine(exchange, endTime));

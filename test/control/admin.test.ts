@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import t from 'tap';
-import { type Check, openAdmin, type Told, upstreamChecks } from '../../src/control/admin.ts';
-import type { Family } from '../../src/model/measures.ts';
+import { openAdmin, type Told } from '../../src/control/admin.ts';
+import type { Check } from '../../src/control/checks.ts';
+import type { Overview } from '../../src/control/status/overview.ts';
 import { freePort, waitFor } from '../support/ports.ts';
 
 interface Answer {
@@ -30,7 +31,12 @@ function ask(port: number, path: string, method = 'GET', headers: Record<string,
 }
 
 let checks: Check[] = [];
+let overview: Overview | undefined;
 const told: Told = {
+  overview: async () => {
+    if (overview === undefined) throw new Error('a worker did not answer');
+    return overview;
+  },
   checks: () => Promise.resolve(checks),
   scrape: async (accept) => {
     if (accept === 'broken') throw new Error('a worker did not answer');
@@ -41,6 +47,7 @@ const port = await freePort();
 const admin = await openAdmin('127.0.0.1', port, told);
 t.teardown(() => admin.close());
 t.beforeEach(() => {
+  overview = { ready: true, summary: ['Portico', 'ready'], checks: [], tables: [] };
   checks = [
     { name: 'configuration', ok: true },
     { name: 'listeners', ok: true, detail: '2 of 2 workers serve' },
@@ -83,24 +90,6 @@ t.test('a check that only warns is told, and the door is ready', async (t) => {
   t.match(text, /\n\[!\]upstream-backend warn: the last connect failed to backend:80\nreadyz check passed\n$/);
 });
 
-t.test('upstreams are told by what any worker has measured', async (t) => {
-  const up = (...values: [pool: string, endpoint: string, value: number][]): Family[] => [
-    {
-      name: 'portico_upstream_up',
-      help: '',
-      type: 'gauge',
-      aggregator: 'min',
-      values: values.map(([pool, endpoint, value]) => ({ labels: { pool, endpoint }, value })),
-    },
-  ];
-  const groups = [[], up(['a', 'a:1', 1], ['b', 'b:1', 0]), up(['a', 'a:1', 1], ['b', 'b:1', 0], ['b', 'b:2', 0])];
-  t.strictSame(upstreamChecks(groups), [
-    { name: 'upstream-a', ok: true },
-    { name: 'upstream-b', ok: true, warns: true, detail: 'the last connect failed to b:1, b:2' },
-  ]);
-  t.strictSame(upstreamChecks([]), []);
-});
-
 t.test('checks are asked anew for each request', async (t) => {
   t.equal((await ask(port, '/readyz')).status, 200);
   checks = [{ name: 'certificate', ok: false, detail: 'valid until yesterday' }];
@@ -123,8 +112,52 @@ t.test('HEAD, other methods, other paths', async (t) => {
   for (const method of ['POST', 'DELETE', 'OPTIONS']) {
     t.match(await ask(port, '/readyz', method), { status: 405, headers: { allow: 'GET, HEAD' } }, method);
   }
-  for (const path of ['/', '/readyz/', '//readyz', '/x', '/Readyz', '/metrics/../readyz'])
+  for (const path of ['/readyz/', '//readyz', '/x', '/Readyz', '/metrics/../readyz'])
     t.equal((await ask(port, path)).status, 404, path);
+});
+
+t.test('the status: a page for browsers, text for terminals', async (t) => {
+  const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+  const page = await ask(port, '/', 'GET', { Accept: accept });
+  t.match(page, {
+    status: 200,
+    headers: {
+      'content-type': 'text/html; charset=utf-8',
+      'cache-control': 'no-store',
+      'content-security-policy': /^default-src 'none';/,
+      'x-content-type-options': 'nosniff',
+    },
+    text: /^<!doctype html>[\s\S]*<h1>Portico · ready<\/h1>/,
+  });
+  t.match(await ask(port, '/', 'GET', { Accept: '*/*' }), {
+    status: 200,
+    headers: { 'content-type': 'text/plain; charset=utf-8' },
+    text: /^Portico · ready\n/,
+  });
+  overview = undefined;
+  t.match(await ask(port, '/'), { status: 500, text: /could not be put together: a worker did not answer/ });
+});
+
+t.test('the status on loopback is for names that no other site can have', async (t) => {
+  for (const host of ['localhost', 'LOCALHOST:9180', 'portico.localhost:1', '127.0.0.1:9180', '[::1]:9180', '10.0.0.1'])
+    t.equal((await ask(port, '/', 'GET', { Host: host })).status, 200, host);
+  for (const host of [
+    'evil.example',
+    'evil.example:9180',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    '[evil]',
+  ])
+    t.match(
+      await ask(port, '/', 'GET', { Host: host }),
+      { status: 421, text: /by localhost or by an IP address/ },
+      host,
+    );
+  t.equal(
+    (await ask(port, '/readyz', 'GET', { Host: 'portico.internal' })).status,
+    200,
+    'probes are asked by any name',
+  );
 });
 
 t.test('a port that is taken by something else rejects with the reason', async (t) => {

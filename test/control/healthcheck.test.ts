@@ -17,6 +17,7 @@ async function startInstance(t: Test, ready: boolean) {
   const folder = makeFolder(t, 'health');
   const port = await freePort();
   const admin = await openAdmin('127.0.0.1', port, {
+    overview: async () => ({ ready, summary: [], checks: [], tables: [] }),
     checks: async () => [{ name: 'listeners', ok: ready }],
     scrape: async () => ({ contentType: 'text/plain', text: '' }),
   });

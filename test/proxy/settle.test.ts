@@ -105,3 +105,17 @@ t.test('the first reason of a failure stays', async (t) => {
   t.equal(exchange.failure, FAILURES.clientStalled);
   t.equal(exchange.detail, 'first');
 });
+
+t.test('what failed here or upstream is kept for the status; what clients did is not', async (t) => {
+  const { door, begin } = setUp();
+  settle(door, begin({ id: 'refused', status: 502, failure: FAILURES.refused }));
+  settle(door, begin({ id: 'their own', status: 500 }));
+  settle(door, begin({ id: 'cut', status: 200, failure: FAILURES.truncated }));
+  settle(door, begin({ id: 'left', status: 499, failure: FAILURES.clientGone }));
+  settle(door, begin({ id: 'no route', status: 404, failure: FAILURES.noRoute }));
+  settle(door, begin({ id: 'answered' }));
+  t.strictSame(
+    door.failed.take().map(({ requestId }) => requestId),
+    ['refused', 'their own', 'cut'],
+  );
+});
