@@ -15,7 +15,7 @@ t.test('help', async (t) => {
 t.test('what is wrong', async (t) => {
   for (const [args, words] of [
     ['', 'a command is missing'],
-    ['status', 'there is no command "status"'],
+    ['state', 'there is no command "state"'],
     ['constructor', 'there is no command "constructor"'],
     ['--version', 'there is no option --version'],
     ['-x', 'there is no option -x'],

@@ -9,14 +9,14 @@ export function banner(configuration: Configuration, local: LocalCertificate): s
   const [frontend, backend] = namesOf(configuration);
   const { publicPort: https, admin } = configuration;
   const http = configuration.listeners.find(({ kind }) => kind === 'redirect')!.port;
-  const health = admin.address.includes(':') ? `[${admin.address}]` : admin.address;
+  const status = admin.address.includes(':') ? `[${admin.address}]` : admin.address;
   return `
 Portico is open, with its demo behind it (no FRONTEND_* or BACKEND_* variable is set).
 
   frontend   https://${frontend}:${https}/
   backend    https://${backend}:${https}/
   redirect   http://${frontend}:${http}/  -> https
-  health     http://${health}:${admin.port}/readyz?verbose
+  status     http://${status}:${admin.port}/
 
 ${local.created ? 'Made' : 'Found'} a local certificate authority: ${local.authorityFile}
 Import it into your browser to be rid of the warning, or try:

@@ -53,10 +53,12 @@ export class Systemd {
   /** From now on tells systemd that we are alive for as long as that is true; else it starts us again. */
   watch(isAlive: (within: number) => boolean): void {
     if (this.watchdog === 0) return;
+    const interval = this.watchdog / 3;
     const ping = () => {
-      if (this.#pending === 0 && isAlive(this.watchdog)) this.#tell('WATCHDOG=1');
+      // What stands still for longer is not told to be alive; systemd then waits for its whole time.
+      if (this.#pending === 0 && isAlive(interval)) this.#tell('WATCHDOG=1');
     };
-    setInterval(ping, this.watchdog / 3).unref();
+    setInterval(ping, interval).unref();
   }
 
   /** One after the other: each message is a process of its own, and their order counts. */
