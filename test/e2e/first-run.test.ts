@@ -27,7 +27,7 @@ t.test('without any variable the demo opens, on its own certificate, and says wh
   t.match(said, `https://toucan.localhost:${door.httpsPort}/`);
   t.match(said, `https://api-toucan.localhost:${door.httpsPort}/`);
   t.match(said, `http://toucan.localhost:${door.httpPort}/`);
-  t.match(said, `http://127.0.0.1:${door.adminPort}/readyz`);
+  t.match(said, `http://127.0.0.1:${door.adminPort}/`);
   t.match(said, /curl --cacert \S+local-ca\.crt https:/);
 
   const ca = readFileSync(join(door.cwd, 'certs', 'local-ca.crt'), 'utf8');
