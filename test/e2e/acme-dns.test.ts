@@ -157,12 +157,20 @@ hosts:
   const root = join(folder, 'root.pem');
   return {
     ...{ folder, config, process: running },
-    serial: async (servername: string) => {
-      const socket = connect({ host: '127.0.0.1', port: httpsPort, servername, ca: await pebble.root() });
-      await once(socket, 'secureConnect');
-      const { serialNumber } = socket.getPeerCertificate();
-      socket.destroy();
-      return serialNumber;
+    /** Of what the issuer vouches for. Health knows of it a moment before the workers have it. */
+    serial: (servername: string) => {
+      const ask = async () => {
+        const socket = connect({ host: '127.0.0.1', port: httpsPort, servername, ca: await pebble.root() });
+        try {
+          await once(socket, 'secureConnect');
+          return socket.getPeerCertificate().serialNumber;
+        } catch {
+          return undefined;
+        } finally {
+          socket.destroy();
+        }
+      };
+      return waitFor(ask, 5_000, `the certificate of ${servername}`);
     },
     readyz: async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz?verbose`)).text(),
     /** The answer, to who trusts the issuer only. */
