@@ -15,6 +15,7 @@ import { startPebble } from '../support/pebble.ts';
 import { LAUNCHER } from '../support/portico.ts';
 import { freePort, waitFor } from '../support/ports.ts';
 import { answersOnPort, answersOnUrl, type Running, startProcess } from '../support/process.ts';
+import { makeTestCertificate } from '../support/tls.ts';
 
 const SITE = 'toucan.example.test';
 const MINUTE = 60_000;
@@ -114,7 +115,7 @@ t.test('on ports and disks of its own', async (t) => {
 
 interface CaddyIssuer {
   readonly directory: string;
-  /** PEM of its root: of what it issues, and of its own server. */
+  /** PEM of roots: of what it issues, and of its own server. */
   readonly caFile: string;
   readonly process: Running;
 }
@@ -123,6 +124,8 @@ interface CaddyIssuer {
 async function startCaddyIssuer(t: Test): Promise<CaddyIssuer> {
   const folder = makeFolder(t, 'caddy');
   const [port, httpPort] = [await freePort(), await freePort()];
+  // One of its own making would be removed now and then, by what cleans its storage at the start (2.6.2).
+  const own = await makeTestCertificate(folder, ['localhost']);
   const caddyfile = join(folder, 'Caddyfile');
   writeFileSync(
     caddyfile,
@@ -135,19 +138,21 @@ async function startCaddyIssuer(t: Test): Promise<CaddyIssuer> {
   storage file_system ${folder}/storage
 }
 https://localhost:${port} {
-  tls internal
+  tls ${own.certificateFile} ${own.keyFile}
   acme_server
 }
 `,
   );
-  const caFile = join(folder, 'storage/pki/authorities/local/root.crt');
+  const root = join(folder, 'storage/pki/authorities/local/root.crt');
   const process = await startProcess(t, {
     command: partPath('caddy'),
     args: ['run', '--config', caddyfile, '--adapter', 'caddyfile'],
     cwd: folder,
     env: { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder },
-    isReady: async () => existsSync(caFile) && (await answersOnPort(port)),
+    isReady: async () => existsSync(root) && (await answersOnPort(port)),
   });
+  const caFile = join(folder, 'roots.pem');
+  writeFileSync(caFile, readFileSync(root, 'latin1') + readFileSync(own.caFile, 'latin1'));
   return { directory: `https://localhost:${port}/acme/local/directory`, caFile, process };
 }
 
