@@ -97,7 +97,11 @@ function answer(request: IncomingMessage, response: ServerResponse, told: Told):
 /** A page for browsers, text for terminals. */
 function sendOverview(request: IncomingMessage, response: ServerResponse, told: Told): void {
   if (!isAskedForHere(request))
-    return send(response, 421, 'ask for this page by localhost or by an IP address, as in http://127.0.0.1:9180/\n');
+    return send(
+      response,
+      421,
+      `ask for this page by localhost or by an IP address, as in http://127.0.0.1:${request.socket.localPort}/\n`,
+    );
   told.overview().then(
     (overview) => {
       if (!prefersPage(request.rawHeaders)) return send(response, 200, statusText(overview));

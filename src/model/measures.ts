@@ -25,7 +25,6 @@ export interface FailedExchange {
   readonly method: string;
   readonly host: string;
   readonly path: string;
-  readonly route: string;
   readonly status: number;
   /** Host and port; empty when there was none. */
   readonly upstream: string;

@@ -22,7 +22,6 @@ export class FailedExchanges {
       method: cut(head.method),
       host: cut(redactPath(head.authority ?? '')),
       path: cut(redactPath(question === -1 ? head.target : head.target.slice(0, question))),
-      route: exchange.route?.name ?? '',
       status: exchange.status,
       upstream: exchange.upstream,
       failure: failure?.code ?? '',

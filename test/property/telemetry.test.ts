@@ -3,13 +3,14 @@
 import fc from 'fast-check';
 import t from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
-import { type Downstream, Exchange, NO_BODY, type Origin } from '../../src/model/exchange.ts';
+import { type Downstream, Exchange, NO_BODY } from '../../src/model/exchange.ts';
 import { FAILURES } from '../../src/model/failure.ts';
 import { LIMITS, type Route } from '../../src/model/snapshot.ts';
 import { fail, redirectToHttps } from '../../src/proxy/reply.ts';
 import { accessLine } from '../../src/telemetry/access-log.ts';
 import { combinedLine } from '../../src/telemetry/combined.ts';
 import { redactPath, redactQuery } from '../../src/telemetry/redact.ts';
+import { ORIGIN } from '../support/origin.ts';
 
 const SEED = 20_260_103;
 const RUNS = { seed: SEED, numRuns: 3_000 };
@@ -136,18 +137,6 @@ const anything = fc.oneof(
   fc.string({ unit: 'binary' }),
   latin1.map((text) => text.repeat(200)),
 );
-const origin: Origin = {
-  listener: 'https',
-  bound: { draining: false },
-  redirects: false,
-  scheme: 'https',
-  peerAddress: '10.0.0.1',
-  callerAddress: '10.0.0.1',
-  client: undefined,
-  tlsVersion: 'TLSv1.3',
-  serverName: undefined,
-};
-
 t.test('an access line is one line of valid JSON that fits one write, and shows no header', async (t) => {
   const header = fc.constantFrom('Authorization', 'Cookie', 'Set-Cookie', 'Sec-WebSocket-Protocol', 'X-Custom');
   fc.assert(
@@ -169,7 +158,7 @@ t.test('an access line is one line of valid JSON that fits one write, and shows 
           upgrade: false,
           problem: undefined,
         };
-        const exchange = new Exchange(origin, {} as Downstream, head, Date.UTC(2030, 0), 0);
+        const exchange = new Exchange(ORIGIN, {} as Downstream, head, Date.UTC(2030, 0), 0);
         exchange.id = 'id';
         exchange.detail = detail;
         const line = accessLine(exchange, 12.345);
@@ -264,7 +253,7 @@ t.test('no secret of a query or a field leaves by a line of either format, or by
           upgrade: false,
           problem: undefined,
         };
-        const exchange = new Exchange(origin, downstream, head, Date.UTC(2030, 0), 0);
+        const exchange = new Exchange(ORIGIN, downstream, head, Date.UTC(2030, 0), 0);
         exchange.id = 'id';
         exchange.route = { ...ROUTE, answers };
         fail(exchange, failure, 'the backend (backend:80) has a reason');
@@ -292,7 +281,7 @@ t.test('only a redirect repeats what it was asked, and only to the client itself
     upgrade: false,
     problem: undefined,
   };
-  const exchange = new Exchange(origin, downstream, head, 0, 0);
+  const exchange = new Exchange(ORIGIN, downstream, head, 0, 0);
   redirectToHttps(exchange, `https://toucan.example/x?token=${SECRET}`);
   t.match(sent(), SECRET, 'byte for byte, or a login that comes over HTTP would be lost');
   t.notOk(shows(accessLine(exchange, 1)));

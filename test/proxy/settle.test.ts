@@ -1,7 +1,7 @@
 // Settle: once for each exchange, whoever says that it is over; what is counted, and the reason that stays.
 
 import t from 'tap';
-import { type Downstream, Exchange, NO_BODY, type Origin } from '../../src/model/exchange.ts';
+import { type Downstream, Exchange, NO_BODY } from '../../src/model/exchange.ts';
 import { FAILURES } from '../../src/model/failure.ts';
 import type { Family } from '../../src/model/measures.ts';
 import { freeze, LIMITS, type Route } from '../../src/model/snapshot.ts';
@@ -11,18 +11,7 @@ import { Door } from '../../src/proxy/door.ts';
 import { settle } from '../../src/proxy/settle.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Http1Transport } from '../../src/upstream/http1.ts';
-
-const ORIGIN: Origin = {
-  listener: 'https',
-  bound: { draining: false },
-  redirects: false,
-  scheme: 'https',
-  peerAddress: '10.0.0.1',
-  callerAddress: '10.0.0.1',
-  client: undefined,
-  tlsVersion: 'TLSv1.3',
-  serverName: undefined,
-};
+import { ORIGIN } from '../support/origin.ts';
 
 function setUp() {
   const snapshot = freeze({

@@ -5,21 +5,12 @@ import { type Downstream, Exchange, NO_BODY, type Origin, type RequestHead } fro
 import { FAILURES } from '../../src/model/failure.ts';
 import { LIMITS } from '../../src/model/snapshot.ts';
 import { accessLine } from '../../src/telemetry/access-log.ts';
+import { ORIGIN } from '../support/origin.ts';
 
 const STARTED = Date.UTC(2030, 0, 2, 3, 4, 5, 6);
 const PIPE_BUF = 4_096;
 
-const origin: Origin = {
-  listener: 'https',
-  bound: { draining: false },
-  redirects: false,
-  scheme: 'https',
-  peerAddress: '10.0.0.1',
-  callerAddress: '10.0.0.1',
-  client: undefined,
-  tlsVersion: 'TLSv1.3',
-  serverName: 'toucan.example',
-};
+const origin: Origin = { ...ORIGIN, serverName: 'toucan.example' };
 
 function exchange(more: Partial<RequestHead> = {}, from: Partial<Origin> = {}): Exchange {
   const head: RequestHead = {

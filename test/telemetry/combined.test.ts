@@ -2,20 +2,9 @@
 
 import t from 'tap';
 import type { Headers } from '../../src/http/headers.ts';
-import { type Downstream, Exchange, NO_BODY, type Origin, type RequestHead } from '../../src/model/exchange.ts';
+import { type Downstream, Exchange, NO_BODY, type RequestHead } from '../../src/model/exchange.ts';
 import { combinedLine } from '../../src/telemetry/combined.ts';
-
-const origin: Origin = {
-  listener: 'https',
-  bound: { draining: false },
-  redirects: false,
-  scheme: 'https',
-  peerAddress: '10.0.0.1',
-  callerAddress: '10.0.0.1',
-  client: undefined,
-  tlsVersion: 'TLSv1.3',
-  serverName: undefined,
-};
+import { ORIGIN } from '../support/origin.ts';
 
 function line(headers: Headers = [], more: Partial<RequestHead> = {}): string {
   const head: RequestHead = {
@@ -29,7 +18,7 @@ function line(headers: Headers = [], more: Partial<RequestHead> = {}): string {
     problem: undefined,
     ...more,
   };
-  const exchange = new Exchange(origin, {} as Downstream, head, Date.UTC(2030, 0, 2, 3, 4, 5, 6), 0);
+  const exchange = new Exchange(ORIGIN, {} as Downstream, head, Date.UTC(2030, 0, 2, 3, 4, 5, 6), 0);
   exchange.clientAddress = '198.51.100.7';
   exchange.status = 200;
   exchange.bytesOut = 123;

@@ -4,6 +4,7 @@ import t from 'tap';
 import { type Downstream, Exchange, NO_BODY, type RequestHead } from '../../src/model/exchange.ts';
 import { FAILURES } from '../../src/model/failure.ts';
 import { FailedExchanges } from '../../src/telemetry/failed-exchanges.ts';
+import { ORIGIN } from '../support/origin.ts';
 
 const STARTED = Date.UTC(2030, 0, 2);
 
@@ -13,12 +14,7 @@ function exchange(more: Partial<RequestHead> = {}): Exchange {
     ...{ headers: [], bodyLength: NO_BODY, upgrade: false, problem: undefined },
     ...more,
   };
-  const origin = {
-    ...{ listener: 'https', bound: { draining: false }, redirects: false, scheme: 'https' as const },
-    ...{ peerAddress: '10.0.0.1', callerAddress: '10.0.0.1', client: undefined },
-    ...{ tlsVersion: undefined, serverName: undefined },
-  };
-  const made = new Exchange(origin, {} as Downstream, head, STARTED, 1_000);
+  const made = new Exchange(ORIGIN, {} as Downstream, head, STARTED, 1_000);
   made.id = 'id-1';
   made.status = 502;
   return made;
@@ -33,7 +29,7 @@ t.test('one that failed, whole', async (t) => {
   failed.note(made, 1_250);
   t.strictSame(failed.take(), [
     {
-      ...{ time: STARTED + 250, requestId: 'id-1', method: 'GET', host: 'api.example', path: '/data', route: '' },
+      ...{ time: STARTED + 250, requestId: 'id-1', method: 'GET', host: 'api.example', path: '/data' },
       ...{ status: 502, upstream: 'backend:80', failure: 'connection_refused' },
       detail: 'the backend refused the connection',
     },

@@ -12,7 +12,6 @@ const FAILED: FailedExchange = {
   method: 'GET',
   host: 'api.example',
   path: '/me',
-  route: 'backend',
   status: 502,
   upstream: 'backend:80',
   failure: 'connection_refused',
